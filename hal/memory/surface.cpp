@@ -1,0 +1,26 @@
+// Layout rules and pools of surfaces.
+// SPDX-License-Identifier: Apache-2.0
+#include "hal/memory/surface.hpp"
+
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+namespace gantry {
+
+Nv12Layout nv12_layout(int width, int height) {
+  constexpr int kLargest = 32768;
+  if (width <= 0 || height <= 0 || width > kLargest || height > kLargest || width % 2 || height % 2)
+    throw std::invalid_argument(fmt::format(
+        "picture size {}x{}: NV12 needs an even width and height from 2 to {}", width, height, kLargest));
+  return {width, height, (width + 63) / 64 * 64};
+}
+
+std::unique_ptr<SurfacePool> make_surface_pool(gpu::Device& device, const Nv12Layout& layout,
+                                               std::uint32_t count, gpu::Access access) {
+  return std::make_unique<SurfacePool>(count, [&](std::uint32_t) {
+    return Surface{layout, device.allocate(layout.bytes(), access), -1};
+  });
+}
+
+}  // namespace gantry
