@@ -7,26 +7,29 @@ cd "$(dirname "$0")"
 usage() {
   cat <<'TEXT'
 usage: ./do WORD
-  build    install what is missing and build build/release/gantry
-  demo     film 20 s of a simulated match into out/demo/
-  test     build and run every test, then the short sanitizer, fuzz and format checks
-  quick    the tests of the release build alone
-  asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-  tsan     the threaded tests under ThreadSanitizer
-  fuzz [S] fuzz every parser for S seconds each (default 20)
-  soak     the ten-minute run that counts allocations and memory
-  bench    every benchmark, beside its peers
-  lint     clang-format and clang-tidy over the tree
-  clean    remove build/ and out/
+  build     install what is missing and build build/release/gantry
+  demo      film 20 s of a simulated match into out/demo/
+  test      every test: release build, sanitizers, fuzz targets, format (what the gate runs)
+  quick     the tests of the release build alone
+  asan      the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+  tsan      the threaded tests under ThreadSanitizer
+  fuzz [S]  fuzz every parser for S seconds each (default 60)
+  soak [S]  film for S seconds (default 600) and check allocations and memory
+  long      the long forms of the slow tests
+  bench     every benchmark, beside its peers
+  lint      clang-format and clang-tidy over the tree
+  clean     remove build/ and out/
 TEXT
 }
 
-# Installs the packages of a group of packages.txt that dpkg does not have.
+# Installs the packages of the groups named that dpkg does not have.
 need() {
   missing=""
-  for package in $(sed -n "s/^$1: *//p" packages.txt); do
-    dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
-      missing="$missing $package"
+  for group in "$@"; do
+    for package in $(sed -n "s/^$group: *//p" packages.txt); do
+      state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+      [ "$state" = installed ] || missing="$missing $package"
+    done
   done
   [ -z "$missing" ] && return 0
   echo "installing:$missing"
@@ -37,10 +40,22 @@ need() {
   DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -q --no-install-recommends $missing
 }
 
+# Configures and builds a preset; further arguments go to CMake.
 build() {
-  cmake --preset "$1" ${2-} >"build-$1.log" 2>&1 || { cat "build-$1.log"; rm -f "build-$1.log"; exit 1; }
-  rm -f "build-$1.log"
-  cmake --build --preset "$1"
+  preset=$1
+  shift
+  mkdir -p "build/$preset"
+  if ! cmake --preset "$preset" "$@" >"build/$preset/configure.log" 2>&1; then
+    cat "build/$preset/configure.log"
+    return 1
+  fi
+  cmake --build --preset "$preset"
+}
+
+tests_of() {
+  preset=$1
+  shift
+  ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j 2 "$@"
 }
 
 word=${1-help}
@@ -48,7 +63,49 @@ word=${1-help}
 case "$word" in
   build)
     need build
-    build release "-DGANTRY_TESTS=OFF -DGANTRY_BENCH=OFF" ;;
+    build release ;;
+  demo)
+    need build
+    build release -DGANTRY_TESTS=OFF -DGANTRY_BENCH=OFF
+    mkdir -p out/demo
+    exec build/release/gantry run --config firmware/config/demo.toml ;;
+  test)
+    need build test lint
+    build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
+    tests_of release
+    scripts/check_format
+    scripts/sanitize_short
+    scripts/fuzz 5 ;;
+  quick)
+    need build test
+    build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
+    tests_of release ;;
+  asan | tsan)
+    need build test
+    build "$word"
+    tests_of "$word" ;;
+  fuzz)
+    need build lint
+    scripts/fuzz "${1-60}" ;;
+  soak)
+    need build
+    build release
+    scripts/soak "${1-600}" ;;
+  long)
+    need build test
+    build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
+    GANTRY_LONG=1 ctest --test-dir build/release --output-on-failure ;;
+  bench)
+    need build test
+    build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
+    scripts/bench ;;
+  lint)
+    need build test lint
+    scripts/check_format
+    scripts/tidy ;;
+  clean) rm -rf build out ;;
   help | -h | --help) usage ;;
-  *) usage; exit 2 ;;
+  *)
+    usage
+    exit 2 ;;
 esac

@@ -3,9 +3,12 @@
 #include "firmware/toml_reader.hpp"
 
 #include <cmath>
+#include <fstream>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include "firmware/toml_guard.hpp"
 
 namespace gantry {
 namespace {
@@ -17,14 +20,27 @@ const toml::table& no_keys() {
 
 }  // namespace
 
-toml::table read_toml(const std::filesystem::path& file) {
-  if (!std::filesystem::is_regular_file(file))
-    throw std::runtime_error(file.string() + ": no such file");
+std::string read_toml_text(const std::filesystem::path& file) {
+  constexpr std::size_t kMostBytes = 1 << 20;
+  std::ifstream in(file, std::ios::binary);
+  std::string text(kMostBytes + 1, ' ');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (in.bad() || (in.fail() && !in.eof()))
+    throw std::runtime_error(file.string() + ": cannot be read; a TOML file is needed");
+  if (text.size() > kMostBytes)
+    throw std::runtime_error(fmt::format("{}: more than {} bytes; a page of TOML is needed",
+                                         file.string(), kMostBytes));
+  return text;
+}
+
+toml::table parse_toml(std::string_view text, const std::string& name) {
+  require_plain_toml(text, name);
   try {
-    return toml::parse_file(file.string());
+    return toml::parse(text, name);
   } catch (const toml::parse_error& e) {
-    throw std::runtime_error(fmt::format("{}:{}: {}", file.string(), e.source().begin.line,
-                                         std::string(e.description())));
+    throw std::runtime_error(
+        fmt::format("{}:{}: {}", name, e.source().begin.line, std::string(e.description())));
   }
 }
 

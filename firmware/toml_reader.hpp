@@ -17,8 +17,10 @@
 
 namespace gantry {
 
-// Parses a file. Throws std::runtime_error naming the file and the line.
-toml::table read_toml(const std::filesystem::path& file);
+// The text of a configuration or rig file, at most 1 MiB. Throws std::runtime_error naming it.
+std::string read_toml_text(const std::filesystem::path& file);
+// Parses a text; `name` stands for the file. Throws std::runtime_error naming the file and the line.
+toml::table parse_toml(std::string_view text, const std::string& name);
 
 class TomlReader {
  public:

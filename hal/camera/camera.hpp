@@ -31,6 +31,10 @@ class Camera {
   // The format found at set-up; constant.
   virtual CameraFormat format() const = 0;
 
+  // When recorded or simulated time begins, CLOCK_MONOTONIC, the same for all cameras of a rig.
+  // Called once, before the first capture(); a real camera has its own time.
+  virtual void start_at(std::int64_t start_ns) { static_cast<void>(start_ns); }
+
   // Fills `out` with the next picture; blocks until it is due (its own pacing) or `stop()` was
   // called. Takes a surface from `pool` (whose layout is nv12_layout(format)).
   //   ok       a picture

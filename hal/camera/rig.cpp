@@ -11,7 +11,7 @@ Rotation product(const Rotation& a, const Rotation& b) {
   Rotation r{};
   for (int i = 0; i < 3; ++i)
     for (int j = 0; j < 3; ++j)
-      for (int k = 0; k < 3; ++k) r[i][j] += a[i][k] * b[k][j];
+      for (int k = 0; k < 3; ++k) r.rows[i][j] += a[i][k] * b[k][j];
   return r;
 }
 
@@ -22,9 +22,9 @@ Rotation camera_from_panorama(const Mounting& m) {
   const double cy = std::cos(m.yaw), sy = std::sin(m.yaw);
   const double cp = std::cos(m.pitch), sp = std::sin(m.pitch);
   const double cr = std::cos(m.roll), sr = std::sin(m.roll);
-  const Rotation yaw{{{cy, 0, -sy}, {0, 1, 0}, {sy, 0, cy}}};
-  const Rotation pitch{{{1, 0, 0}, {0, cp, sp}, {0, -sp, cp}}};
-  const Rotation roll{{{cr, sr, 0}, {-sr, cr, 0}, {0, 0, 1}}};
+  const Rotation yaw{{{{cy, 0, -sy}, {0, 1, 0}, {sy, 0, cy}}}};
+  const Rotation pitch{{{{1, 0, 0}, {0, cp, sp}, {0, -sp, cp}}}};
+  const Rotation roll{{{{cr, sr, 0}, {-sr, cr, 0}, {0, 0, 1}}}};
   return product(roll, product(pitch, yaw));
 }
 
@@ -44,7 +44,11 @@ Vector3 direction_of(double yaw, double pitch) {
   return {std::sin(yaw) * std::cos(pitch), -std::sin(pitch), std::cos(yaw) * std::cos(pitch)};
 }
 
-double yaw_of(const Vector3& d) { return std::atan2(d.x, d.z); }
-double pitch_of(const Vector3& d) { return std::atan2(-d.y, std::hypot(d.x, d.z)); }
+double yaw_of(const Vector3& d) {
+  return std::atan2(d.x, d.z);
+}
+double pitch_of(const Vector3& d) {
+  return std::atan2(-d.y, std::hypot(d.x, d.z));
+}
 
 }  // namespace gantry

@@ -32,9 +32,13 @@ struct PanoramaGeometry {
   double yaw_left = 0, yaw_right = 0, pitch_top = 0, pitch_bottom = 0;
 
   double yaw_of(double x) const { return yaw_left + (x + 0.5) * (yaw_right - yaw_left) / width; }
-  double pitch_of(double y) const { return pitch_top + (y + 0.5) * (pitch_bottom - pitch_top) / height; }
+  double pitch_of(double y) const {
+    return pitch_top + (y + 0.5) * (pitch_bottom - pitch_top) / height;
+  }
   double x_of(double yaw) const { return (yaw - yaw_left) * width / (yaw_right - yaw_left) - 0.5; }
-  double y_of(double pitch) const { return (pitch - pitch_top) * height / (pitch_bottom - pitch_top) - 0.5; }
+  double y_of(double pitch) const {
+    return (pitch - pitch_top) * height / (pitch_bottom - pitch_top) - 0.5;
+  }
 };
 
 struct Rig {
@@ -47,7 +51,10 @@ struct Rig {
 };
 
 // Rows of the rotation from the panorama frame to a camera's frame.
-using Rotation = std::array<std::array<double, 3>, 3>;
+struct Rotation {
+  std::array<std::array<double, 3>, 3> rows{};
+  const std::array<double, 3>& operator[](std::size_t i) const { return rows[i]; }
+};
 Rotation camera_from_panorama(const Mounting& mounting);
 Vector3 apply(const Rotation& rotation, const Vector3& v);
 Vector3 apply_inverse(const Rotation& rotation, const Vector3& v);

@@ -9,8 +9,8 @@
 namespace gantry {
 
 struct EncoderReport {
-  std::string path, codec;      // codec: the encoder that runs, for example "libx264"
-  std::uint64_t frames = 0;     // pictures that reached the container
+  std::string path, codec;   // codec: the encoder that runs, for example "libx264"
+  std::uint64_t frames = 0;  // pictures that reached the container
   double duration_s = 0;
   std::uint64_t bytes = 0;
 };

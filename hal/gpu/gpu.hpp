@@ -137,6 +137,9 @@ Status upload(const cl::CommandQueue& queue, const Memory& memory, std::size_t b
 // Makes what kernels wrote visible to the host once `done` has completed.
 Status download(const cl::CommandQueue& queue, const Memory& memory, std::size_t bytes,
                 const Wait& wait, cl::Event* done) noexcept;
+// Copies the first bytes of one buffer into another, on the device.
+Status copy(const cl::CommandQueue& queue, const Memory& from, const Memory& to, std::size_t bytes,
+            const Wait& wait, cl::Event* done) noexcept;
 // Sets one argument. Arguments that never change are set once, at set-up, through cl::Kernel.
 Status set_argument(const cl::Kernel& kernel, cl_uint index, const cl::Buffer& buffer) noexcept;
 template <typename T>

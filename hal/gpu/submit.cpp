@@ -53,6 +53,13 @@ Status download(const cl::CommandQueue& queue, const Memory& memory, std::size_t
                                      wait.count(), wait.data(), out.get()));
 }
 
+Status copy(const cl::CommandQueue& queue, const Memory& from, const Memory& to, std::size_t bytes,
+            const Wait& wait, cl::Event* done) noexcept {
+  Out out(done);
+  return checked(clEnqueueCopyBuffer(queue(), from.buffer(), to.buffer(), 0, 0, bytes, wait.count(),
+                                     wait.data(), out.get()));
+}
+
 Status set_argument(const cl::Kernel& kernel, cl_uint index, const cl::Buffer& buffer) noexcept {
   const cl_mem handle = buffer();
   return checked(clSetKernelArg(kernel(), index, sizeof handle, &handle));

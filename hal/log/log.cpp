@@ -19,7 +19,8 @@ struct Cell {
 
 struct Ring {
   Ring() noexcept {
-    for (std::uint64_t i = 0; i < kSlots; ++i) cells[i].sequence.store(i, std::memory_order_relaxed);
+    for (std::uint64_t i = 0; i < kSlots; ++i)
+      cells[i].sequence.store(i, std::memory_order_relaxed);
   }
   std::array<Cell, kSlots> cells;
   alignas(64) std::atomic<std::uint64_t> head{0};
@@ -59,12 +60,15 @@ Writer::Writer(Level level) noexcept {
 }
 
 Writer::~Writer() {
-  if (record_) ring().cells[position_ % kSlots].sequence.store(position_ + 1, std::memory_order_release);
+  if (record_)
+    ring().cells[position_ % kSlots].sequence.store(position_ + 1, std::memory_order_release);
 }
 
 bool OncePer::admit(std::int64_t now_ns, std::uint64_t& repeats) noexcept {
-  const auto last = last_ns_.exchange(now_ns, std::memory_order_relaxed);
-  if (last != INT64_MIN && now_ns - last < quiet_ns_) {
+  std::int64_t last = last_ns_.load(std::memory_order_relaxed);
+  const bool quiet = last != INT64_MIN && now_ns - last < quiet_ns_;
+  // Of several threads at the same instant one gets through.
+  if (quiet || !last_ns_.compare_exchange_strong(last, now_ns, std::memory_order_relaxed)) {
     swallowed_.fetch_add(1, std::memory_order_relaxed);
     return false;
   }
@@ -85,6 +89,8 @@ bool take(Record& out) noexcept {
   return true;
 }
 
-std::uint64_t dropped() noexcept { return ring().dropped.load(std::memory_order_relaxed); }
+std::uint64_t dropped() noexcept {
+  return ring().dropped.load(std::memory_order_relaxed);
+}
 
 }  // namespace gantry::log

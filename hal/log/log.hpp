@@ -1,12 +1,14 @@
-// Events for the log: formatted in place into a fixed ring, written to files by a thread of their own.
+// Events for the log: formatted in place into a fixed ring, written to files by a thread of their
+// own.
 //
-// A frame thread may log: no allocation, no lock, no system call but a futex wake by the reader's
-// choice. A full ring drops the new line and counts it; the reader reports the count.
+// A frame thread may log: no allocation, no lock, no system call; the reader looks in by itself. A
+// full ring drops the new line and counts it; the reader reports the count.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <atomic>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -42,11 +44,10 @@ template <typename... Args>
 void event(Level level, fmt::format_string<Args...> format, Args&&... args) noexcept {
   Writer writer(level);
   if (Record* record = writer.record()) {
-    const auto result = fmt::format_to_n(record->text, Record::kTextBytes, format,
-                                         std::forward<Args>(args)...);
-    record->length =
-        static_cast<std::uint16_t>(result.size < Record::kTextBytes ? result.size
-                                                                    : Record::kTextBytes);
+    const auto result =
+        fmt::format_to_n(record->text, Record::kTextBytes, format, std::forward<Args>(args)...);
+    record->length = static_cast<std::uint16_t>(
+        result.size < Record::kTextBytes ? result.size : Record::kTextBytes);
   }
 }
 template <typename... Args>
@@ -62,8 +63,8 @@ void error(fmt::format_string<Args...> f, Args&&... a) noexcept {
   event(Level::error, f, std::forward<Args>(a)...);
 }
 
-// Lets a cause through once, then only when it has been quiet for `quiet_ns`, with the number of
-// repeats it swallowed. One object per cause and place; any thread.
+// Lets a cause through at most once per `quiet_ns`, with the number of repeats it swallowed since:
+// a fault that lasts is seen to last, and does not fill the log. One object per cause; any thread.
 class OncePer {
  public:
   explicit OncePer(std::int64_t quiet_ns) noexcept : quiet_ns_(quiet_ns) {}

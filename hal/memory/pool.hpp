@@ -24,8 +24,7 @@ template <typename T>
 class Ref {
  public:
   Ref() = default;
-  Ref(Ref&& other) noexcept
-      : pool_(std::exchange(other.pool_, nullptr)), index_(other.index_) {}
+  Ref(Ref&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), index_(other.index_) {}
   Ref& operator=(Ref&& other) noexcept {
     if (this != &other) {
       reset();
@@ -75,7 +74,8 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  // Any thread, wait-free but for contention, no allocation. Empty when no slot is free.
+  // Any thread, no allocation. Lock-free: starts again only when another thread's take or give-back
+  // has just succeeded. Empty when no slot is free.
   Ref<T> acquire() noexcept {
     std::uint64_t head = head_.load(std::memory_order_acquire);
     for (;;) {

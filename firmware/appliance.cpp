@@ -1,0 +1,229 @@
+// Wiring: configuration in, connected stages out.
+// SPDX-License-Identifier: Apache-2.0
+#include "firmware/appliance.hpp"
+
+#include <cmath>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "firmware/media.hpp"
+#include "hal/camera/sim_camera.hpp"
+#include "hal/clock/clock.hpp"
+#include "hal/log/log.hpp"
+
+namespace gantry {
+namespace {
+
+// Pictures of one camera that may be on their way: in the link, waiting for a partner, paired, under
+// the stitcher, and the one being taken.
+constexpr std::uint32_t kCameraSurfaces =
+    CaptureLink::capacity() + 4 + PairLink::capacity() + Stitcher::kInFlight + 2;
+// Panoramas that are not in the ring: being stitched, looked at, drawn or recorded.
+constexpr std::uint32_t kPanoramasOutsideRing = 8;
+constexpr std::uint32_t kViewSurfaces = RenderLink::capacity() + PresentLink::capacity() + 4;
+// A view is asked for this many intervals before it is due.
+constexpr double kLeadIntervals = 2.5;
+
+}  // namespace
+
+Appliance::Appliance(const Config& config)
+    : config_(config),
+      when_full_(config.pace == Pace::fast ? WhenFull::wait : WhenFull::drop_oldest),
+      device_(config.gpu, config.program_cache),
+      rig_(read_rig_file(config.rig_file)),
+      upload_queue_(device_.make_queue()) {
+  make_cameras();
+  mesh_ = make_stitch_mesh(rig_.rig, rig_.uncovered);
+  budget_memory();
+  make_panorama();
+  make_analysis();
+  make_view();
+  make_outputs();
+}
+
+Appliance::~Appliance() {
+  abandon();
+  stop();
+  threads_.clear();
+}
+
+void Appliance::make_cameras() {
+  auto& rig_cameras = rig_.rig.cameras;
+  if (config_.cameras.size() != rig_cameras.size())
+    throw std::runtime_error(fmt::format("{}: {} cameras, but the rig {} has {}", config_.file.string(),
+                                         config_.cameras.size(), config_.rig_file.string(), rig_cameras.size()));
+  std::vector<Pairer::Camera> pairing;
+  for (std::size_t i = 0; i < config_.cameras.size(); ++i) {
+    cameras_.emplace_back();
+    cameras_[i].camera = make_camera(i);
+    CameraLine& line = cameras_[i];
+    const auto format = line.camera->format();
+    auto& lens = rig_cameras[i].lens;
+    if (std::abs(format.width * lens.height - format.height * lens.width) > lens.width)
+      throw std::runtime_error(fmt::format(
+          "camera {}: its pictures are {}x{}, the rig {} was made for {}x{}: the shapes differ",
+          line.camera->name(), format.width, format.height, config_.rig_file.string(), lens.width, lens.height));
+    lens = lens.scaled_to(format.width, format.height);
+    line.captured = std::make_unique<CaptureLink>(when_full_, &captured_);
+    pairing.push_back({line.camera->name(), format.frames_per_second});
+  }
+  PairerOptions options;
+  options.allow_missing = config_.allow_missing_camera;
+  if (config_.pace == Pace::fast) options.most_wait_frames = 0;
+  pairer_.emplace(pairing, options);
+}
+
+std::unique_ptr<Camera> Appliance::make_camera(std::size_t index) {
+  const CameraConfig& c = config_.cameras[index];
+  if (c.source == CameraConfig::Source::file) {
+    return media::open_file_camera(c, config_.pace == Pace::real_time, rig_.rig.matrix, rig_.rig.range,
+                                   device_.info().host_memory ? nullptr : &upload_queue_);
+  }
+  cameras_[index].role = ThreadRole::submission;
+  SimCameraConfig sim = config_.sim;
+  sim.name = c.name;
+  sim.camera = index;
+  sim.phase_s = c.sim_phase_s;
+  sim.exposure_stops = c.sim_exposure_stops;
+  sim.drop_every = c.sim_drop_every;
+  sim.real_time = config_.pace == Pace::real_time;
+  return std::make_unique<SimCamera>(device_, rig_.rig, sim);
+}
+
+PacerOptions Appliance::pacer_options() const {
+  PacerOptions o;
+  o.interval_ns = pairer_->interval_ns();
+  o.delay_ns = std::llround(config_.delay_s * 1e9);
+  o.lead_ns = std::min(o.delay_ns, static_cast<std::int64_t>(kLeadIntervals * static_cast<double>(o.interval_ns)));
+  o.real_time = config_.pace == Pace::real_time;
+  return o;
+}
+
+// Everything that is large is counted before any of it is taken.
+void Appliance::budget_memory() {
+  using Where = MemoryBudget::Where;
+  const bool shared = device_.info().host_memory;
+  const auto panorama = nv12_layout(rig_.rig.panorama.width, rig_.rig.panorama.height);
+  const auto view = nv12_layout(config_.view_width, config_.view_height);
+  const auto count = [&](double delay_s) {
+    MemoryBudget b;
+    const auto where = shared ? Where::host : Where::device;
+    for (const auto& line : cameras_) {
+      const auto format = line.camera->format();
+      const auto bytes = nv12_layout(format.width, format.height).bytes();
+      b.add("camera " + line.camera->name(), kCameraSurfaces, bytes, where);
+      if (!shared) b.add("camera " + line.camera->name() + ", pinned", kCameraSurfaces, bytes, Where::pinned);
+    }
+    auto options = pacer_options();
+    options.delay_ns = std::llround(delay_s * 1e9);
+    b.add("delay ring", ring_capacity(options), panorama.bytes(), where);
+    b.add("panoramas outside the ring", kPanoramasOutsideRing, panorama.bytes(), where);
+    b.add("views", kViewSurfaces + OutputLink::capacity() * config_.outputs.size(), view.bytes(), where);
+    return b;
+  };
+  budget_ = count(config_.delay_s);
+  const MemoryBudget::Setting delay{"run.delay", "s", config_.delay_s, 0, 0.5, count};
+  const auto scaled = [&, count](double width) {
+    MemoryBudget b = count(config_.delay_s), smaller;
+    const double factor = width * width / (static_cast<double>(panorama.width) * panorama.width);
+    for (const auto& item : b.items()) {
+      const bool is_panorama = item.bytes_each == panorama.bytes();
+      smaller.add(item.name, item.count,
+                  is_panorama ? static_cast<std::size_t>(static_cast<double>(item.bytes_each) * factor) : item.bytes_each,
+                  item.where);
+    }
+    return smaller;
+  };
+  const MemoryBudget::Setting width{"panorama.width of the rig (and its height with it)", "pixels",
+                                    static_cast<double>(panorama.width), 320, 10, scaled};
+  const std::array settings{delay, width};
+  budget_.check(read_memory_limits(device_.info()), settings);
+}
+
+void Appliance::make_panorama() {
+  std::vector<Nv12Layout> layouts;
+  for (auto& line : cameras_) {
+    const auto format = line.camera->format();
+    layouts.push_back(nv12_layout(format.width, format.height));
+    line.surfaces = make_surface_pool(device_, layouts.back(), kCameraSurfaces, gpu::Access::upload);
+    const auto index = static_cast<std::size_t>(&line - cameras_.data());
+    line.stage = std::make_unique<CaptureStage>(*line.camera, *line.surfaces, *line.captured,
+                                                telemetry_.cameras[index], telemetry_);
+  }
+  std::vector<CaptureLink*> captured;
+  for (auto& line : cameras_) captured.push_back(line.captured.get());
+  pair_stage_.emplace(std::move(captured), captured_, *pairer_, paired_, telemetry_);
+
+  const auto layout = nv12_layout(rig_.rig.panorama.width, rig_.rig.panorama.height);
+  const auto in_ring = static_cast<std::uint32_t>(ring_capacity(pacer_options()));
+  panoramas_ = make_surface_pool(device_, layout, in_ring + kPanoramasOutsideRing, gpu::Access::device);
+  StitcherConfig stitching = stitcher_config(rig_.rig);
+  stitching.profile = true;
+  stitching.colour_match = config_.colour_match;
+  stitcher_.emplace(device_, mesh_, layouts, layout, stitching);
+}
+
+void Appliance::make_analysis() {
+  if (!config_.detect) return;
+  plan_.emplace(Plan::load(config_.plan_file));
+  detector_ = std::make_unique<Detector>(device_, *plan_, config_.detector, rig_.rig.panorama,
+                                         panoramas_->slot(0).layout, rig_.rig.matrix, rig_.rig.range);
+  analyse_stage_.emplace(to_analyse_, *detector_, config_.analyse_every, detections_,
+                         analysis_progress_, pace_wake_, telemetry_);
+}
+
+void Appliance::make_view() {
+  const auto& panorama = rig_.rig.panorama;
+  const auto view = nv12_layout(config_.view_width, config_.view_height);
+  const ViewLimits limits(panorama, view.width, view.height, mesh_.covered_top, mesh_.covered_bottom);
+  director_ = make_director(config_.director, panorama, limits);
+  ring_.emplace(ring_capacity(pacer_options()));
+  pacer_.emplace(pacer_options());
+  const bool behind = config_.detect && config_.pace == Pace::fast;
+  pace_stage_.emplace(to_ring_, detections_, pace_wake_, *ring_, *pacer_, *director_, to_render_,
+                      behind ? &analysis_progress_ : nullptr, telemetry_);
+  const auto surfaces = kViewSurfaces + OutputLink::capacity() * config_.outputs.size();
+  views_ = make_surface_pool(device_, view, static_cast<std::uint32_t>(surfaces), gpu::Access::download);
+  VirtualCameraConfig camera;
+  camera.profile = true;
+  virtual_camera_.emplace(device_, panorama, panoramas_->slot(0).layout, view, camera);
+  slate_.emplace(device_, rig_.rig.range);
+  render_stage_.emplace(to_render_, *virtual_camera_, *slate_, *views_, to_present_,
+                        when_full_ == WhenFull::wait, telemetry_);
+}
+
+void Appliance::make_outputs() {
+  const double rate = 1e9 / static_cast<double>(pairer_->interval_ns());
+  std::vector<ViewOutput> views;
+  for (const auto& output : config_.outputs) {
+    EncoderConfig encoder = output.encoder;
+    const bool panorama = output.kind == OutputConfig::Kind::panorama;
+    encoder.width = panorama ? rig_.rig.panorama.width : config_.view_width;
+    encoder.height = panorama ? rig_.rig.panorama.height : config_.view_height;
+    encoder.frames_per_second = rate;
+    encoder.matrix = rig_.rig.matrix;
+    encoder.range = rig_.rig.range;
+    const auto wire = [&](auto& line, auto time_of) {
+      line.path = output.shown_path;
+      line.encoder = media::open_encoder(encoder);
+      using Line = std::remove_reference_t<decltype(line)>;
+      line.link = std::make_unique<typename decltype(Line::link)::element_type>(when_full_);
+      line.stage = std::make_unique<typename decltype(Line::stage)::element_type>(*line.link, *line.encoder, time_of, telemetry_.encode);
+    };
+    if (panorama) {
+      if (panorama_output_) throw std::runtime_error(config_.file.string() + ": output: one panorama recording at most");
+      wire(panorama_output_.emplace(), &PanoramaFrame::capture_ns);
+    } else {
+      wire(view_outputs_.emplace_back(), &ViewFrame::presentation_ns);
+      views.push_back({view_outputs_.back().link.get(), output.slate});
+    }
+  }
+  present_stage_.emplace(to_present_, std::move(views), config_.pace == Pace::real_time,
+                         pairer_->interval_ns(), telemetry_);
+  PanoramaReaders readers{&to_ring_, &completing_, detector_ ? &to_analyse_ : nullptr,
+                          panorama_output_ ? panorama_output_->link.get() : nullptr};
+  stitch_stage_.emplace(paired_, *stitcher_, *panoramas_, readers, when_full_ == WhenFull::wait, telemetry_);
+}
+
+}  // namespace gantry

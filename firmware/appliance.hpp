@@ -1,0 +1,148 @@
+// The machine: every pool, link, stage and thread, in the order in which a frame meets them.
+//
+//   camera ─ capture ─┐
+//   camera ─ capture ─┴ pair ─ stitch ─┬───────────── delay ring ─ pace ─ render ─ present ─┬ output
+//                                      ├─ analyse ─── detections ───┘                       └ output
+//                                      ├─ completion (times)
+//                                      └─ output (the panorama itself)
+//
+// The constructor is set-up: it reads, allocates, compiles and throws. start() seals and sets the
+// threads off. After that nothing here allocates until the run has ended.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "firmware/config.hpp"
+#include "firmware/memory_budget.hpp"
+#include "firmware/run_report.hpp"
+#include "firmware/thread.hpp"
+#include "hal/encoder/encoder.hpp"
+#include "pipeline/colour_match.hpp"
+#include "pipeline/stages/analyse_stage.hpp"
+#include "pipeline/stages/capture_stage.hpp"
+#include "pipeline/stages/output_stage.hpp"
+#include "pipeline/stages/pace_stage.hpp"
+#include "pipeline/stages/pair_stage.hpp"
+#include "pipeline/stages/present_stage.hpp"
+#include "pipeline/stages/render_stage.hpp"
+#include "pipeline/stages/stitch_stage.hpp"
+
+namespace gantry {
+
+// One camera and all that belongs to it alone.
+struct CameraLine {
+  ThreadRole role = ThreadRole::codec;  // files decode; simulated cameras submit kernels
+  std::unique_ptr<Camera> camera;
+  std::unique_ptr<SurfacePool> surfaces;
+  std::unique_ptr<CaptureLink> captured;
+  std::unique_ptr<CaptureStage> stage;
+};
+
+// One encoder and all that belongs to it alone.
+template <typename Frame, std::size_t N>
+struct OutputLine {
+  std::string path;  // as it may be shown: without a stream's key
+  std::unique_ptr<Encoder> encoder;
+  std::unique_ptr<Link<Frame, N>> link;
+  std::unique_ptr<OutputStage<Frame, N>> stage;
+};
+using ViewOutputLine = OutputLine<ViewFrame, OutputLink::capacity()>;
+using PanoramaOutputLine = OutputLine<PanoramaFrame, PanoramaOutputLink::capacity()>;
+
+class Appliance {
+ public:
+  // Throws std::exception naming the file, key or device and what would be right.
+  explicit Appliance(const Config& config);
+  ~Appliance();
+
+  void start();
+  // The cameras stop; what they took is still shown, `delay` later. Any thread.
+  void stop() noexcept;
+  // Nothing more is shown; files are completed at once. Any thread.
+  void abandon() noexcept;
+  // Everything that was to be shown was shown, or the run was abandoned.
+  bool ended() const noexcept;
+  // Waits for the end, closes the outputs. After it the report is final.
+  void finish();
+
+  const Telemetry& telemetry() const { return telemetry_; }
+  RunReport report() const;
+  // The panorama shown last, as a PNG; after finish().
+  void save_panorama(const std::filesystem::path& file);
+
+ private:
+  std::unique_ptr<Camera> make_camera(std::size_t index);
+  void make_cameras();
+  void budget_memory();
+  void make_panorama();
+  void make_analysis();
+  void make_view();
+  void make_outputs();
+  void make_threads();
+  void start_thread(std::string name, ThreadRole role, std::function<bool()> step);
+  PacerOptions pacer_options() const;
+  void report_cameras(RunReport& report) const;
+  void report_drops(RunReport& report) const;
+  void report_memory(RunReport& report) const;
+  std::string bottleneck() const;
+
+  const Config& config_;
+  const WhenFull when_full_;  // drop_oldest when live, wait when filming files fast
+  Telemetry telemetry_;
+  MemoryBudget budget_;
+
+  // --- the device and the rig
+  gpu::Device device_;
+  RigFile rig_;
+  StitchMesh mesh_;
+  cl::CommandQueue upload_queue_;
+
+  // --- cameras to pairs
+  std::vector<CameraLine> cameras_;
+  Signal captured_;
+  std::optional<Pairer> pairer_;
+  PairLink paired_{when_full_};
+  std::optional<PairStage> pair_stage_;
+
+  // --- pairs to panoramas
+  std::unique_ptr<SurfacePool> panoramas_;
+  std::optional<Stitcher> stitcher_;
+  CompletionLink completing_{when_full_};
+  std::optional<StitchStage> stitch_stage_;
+  CompletionStage completion_stage_{completing_, telemetry_};
+
+  // --- panoramas to detections
+  Signal pace_wake_;
+  std::optional<Plan> plan_;
+  std::unique_ptr<Detector> detector_;
+  AnalysisLink to_analyse_{when_full_};
+  DetectionsLink detections_{when_full_, &pace_wake_};
+  AnalysisProgress analysis_progress_;
+  std::optional<AnalyseStage> analyse_stage_;
+
+  // --- the delay, the director and the virtual camera
+  RingLink to_ring_{when_full_, &pace_wake_};
+  std::optional<DelayRing> ring_;
+  std::optional<Pacer> pacer_;
+  std::unique_ptr<Director> director_;
+  RenderLink to_render_{when_full_};
+  std::optional<PaceStage> pace_stage_;
+  std::unique_ptr<SurfacePool> views_;
+  std::optional<VirtualCamera> virtual_camera_;
+  std::optional<Slate> slate_;
+  PresentLink to_present_{when_full_};
+  std::optional<RenderStage> render_stage_;
+  std::optional<PresentStage> present_stage_;
+
+  // --- outputs
+  std::vector<ViewOutputLine> view_outputs_;
+  std::optional<PanoramaOutputLine> panorama_output_;
+
+  // --- threads, in the same order; the last to be made, the first to go
+  std::vector<std::unique_ptr<Thread>> threads_;
+  std::int64_t start_ns_ = 0, end_ns_ = 0;
+};
+
+}  // namespace gantry

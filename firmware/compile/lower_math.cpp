@@ -1,0 +1,154 @@
+// Element by element, matrices, reductions, ordering and gathers.
+// SPDX-License-Identifier: Apache-2.0
+#include <stdexcept>
+
+#include "firmware/compile/lower.hpp"
+
+namespace gantry::compile {
+namespace {
+
+constexpr std::int64_t kChunk = 256;  // of kernels/nn_elementwise.cl
+
+std::vector<std::int64_t> chunks(const Loops& loops) {
+  return {(loops.inner + kChunk - 1) / kChunk, loops.outer};
+}
+
+// Splits off one dimension: the loops over all others.
+Loops other_dimensions(const Operand& x, const Operand& y, std::size_t axis) {
+  Shape sizes = x.shape;
+  sizes[axis] = 1;
+  return merge_dimensions(sizes, {x.strides, y.strides});
+}
+
+}  // namespace
+
+void lower_unary(Lowering& l, const Node& node, const Activation& a) {
+  const Operand x = l.operand(node.inputs[0]), y = l.operand(node.outputs[0]);
+  const Loops loops = merge_dimensions(y.shape, {x.strides, y.strides});
+  l.step({"nn_elementwise", "unary", chunks(loops), true}, y,
+         {x, y, l.table(loops.table), loops.rank, static_cast<int>(a.function), a.alpha, a.beta});
+}
+
+void lower_binary(Lowering& l, const Node& node, const Binary& op) {
+  const Operand a = l.operand(node.inputs[0]), b = l.operand(node.inputs[1]),
+                y = l.operand(node.outputs[0]);
+  const Loops loops = merge_dimensions(
+      y.shape, {broadcast_strides(a, y.shape), broadcast_strides(b, y.shape), y.strides});
+  l.step({"nn_elementwise", "binary", chunks(loops), true}, y,
+         {a, b, y, l.table(loops.table), loops.rank, static_cast<int>(op.combine)});
+}
+
+void lower_where(Lowering& l, const Node& node) {
+  const Operand c = l.operand(node.inputs[0]), a = l.operand(node.inputs[1]),
+                b = l.operand(node.inputs[2]), y = l.operand(node.outputs[0]);
+  const Loops loops =
+      merge_dimensions(y.shape, {broadcast_strides(c, y.shape), broadcast_strides(a, y.shape),
+                                 broadcast_strides(b, y.shape), y.strides});
+  l.step({"nn_elementwise", "where", chunks(loops), true}, y,
+         {c, a, b, y, l.table(loops.table), loops.rank});
+}
+
+void lower_pad(Lowering& l, const Node& node, const Pad& op) {
+  const Operand x = l.operand(node.inputs[0]), y = l.operand(node.outputs[0]);
+  std::vector<std::int64_t> table;
+  for (const auto* part : {&y.shape, &x.strides, &y.strides, &x.shape, &op.begin})
+    table.insert(table.end(), part->begin(), part->end());
+  if (y.shape.empty()) throw std::invalid_argument("a scalar cannot be padded");
+  const Loops loops{static_cast<std::int64_t>(y.shape.size()), y.shape.back(),
+                    count(y.shape) / y.shape.back(), {}};
+  l.step({"nn_elementwise", "pad", chunks(loops), true}, y,
+         {x, y, l.table(table), loops.rank, static_cast<int>(op.mode), op.value});
+}
+
+void lower_matmul(Lowering& l, const Node& node) {
+  const Operand a = l.operand(node.inputs[0]), b = l.operand(node.inputs[1]),
+                y = l.operand(node.outputs[0]);
+  constexpr std::int64_t kRows = 4;  // ROWS of kernels/nn_matrix.cl
+  const std::size_t rank = y.shape.size();
+  const std::int64_t m = y.shape[rank - 2], n = y.shape[rank - 1], k = a.shape.back();
+  const auto batch_strides = [&](const Operand& o) {
+    const std::size_t dims = o.shape.size() - 2;
+    const Operand batches{o.tensor, Shape(o.shape.begin(), o.shape.begin() + static_cast<std::int64_t>(dims)),
+                          Shape(o.strides.begin(), o.strides.begin() + static_cast<std::int64_t>(dims))};
+    return broadcast_strides(batches, Shape(y.shape.begin(), y.shape.end() - 2));
+  };
+  const Shape batches(y.shape.begin(), y.shape.end() - 2);
+  std::vector<std::int64_t> table = batches;
+  for (const auto& strides : {batch_strides(a), batch_strides(b), batch_strides(y)})
+    table.insert(table.end(), strides.begin(), strides.end());
+  if (table.empty()) table.push_back(0);
+  const std::int64_t vector = l.target().vector;
+  const auto row_of = [](const Operand& o) { return o.strides[o.strides.size() - 2]; };
+  l.step({"nn_matrix", "matmul", {(n + vector - 1) / vector, (m + kRows - 1) / kRows, count(batches)}, true,
+          static_cast<std::uint64_t>(count(y.shape) * k)},
+         y,
+         {a, row_of(a), a.strides.back(), b, row_of(b), y, row_of(y), l.table(table),
+          static_cast<int>(batches.size()), m, k, n});
+}
+
+void lower_softmax(Lowering& l, const Node& node, const Softmax& op) {
+  const Operand x = l.operand(node.inputs[0]), y = l.operand(node.outputs[0]);
+  const auto axis = static_cast<std::size_t>(op.axis);
+  const Loops loops = other_dimensions(x, y, axis);
+  const std::int64_t rows = loops.inner * loops.outer, length = x.shape[axis];
+  if (x.strides[axis] == 1 && y.strides[axis] == 1 && !op.log) {
+    l.step({"nn_reduce", "softmax_rows", {rows}, true}, y,
+           {x, y, l.table(loops.table), loops.rank, length});
+    return;
+  }
+  l.step({"nn_reduce", "softmax", {rows}}, y,
+         {x, y, l.table(loops.table), loops.rank, length, x.strides[axis], y.strides[axis], op.log});
+}
+
+void lower_reduce(Lowering& l, const Node& node, const Reduce& op) {
+  const Operand x = l.operand(node.inputs[0]), y = l.operand(node.outputs[0]);
+  Shape kept = x.shape, folded = x.shape;
+  for (std::size_t d = 0; d < kept.size(); ++d) (op.reduced[d] ? kept : folded)[d] = 1;
+  const Loops keep = merge_dimensions(kept, {x.strides, y.strides});
+  const Loops fold = merge_dimensions(folded, {x.strides, x.strides});
+  std::vector<std::int64_t> table = keep.table;
+  table.insert(table.end(), fold.table.begin(), fold.table.end());
+  const float factor =
+      op.reduction == Reduction::mean ? 1.0f / static_cast<float>(fold.inner * fold.outer) : 1.0f;
+  l.step({"nn_reduce", "reduce", {keep.inner * keep.outer}}, y,
+         {x, y, l.table(table), keep.rank, fold.rank, fold.outer, static_cast<int>(op.reduction), factor});
+}
+
+void lower_arg_max(Lowering& l, const Node& node, const ArgMax& op) {
+  const Operand x = l.operand(node.inputs[0]), y = l.operand(node.outputs[0]);
+  const auto axis = static_cast<std::size_t>(op.axis);
+  const Loops loops = other_dimensions(x, y, axis);
+  l.step({"nn_reduce", "arg_extreme", {loops.inner * loops.outer}}, y,
+         {x, y, l.table(loops.table), loops.rank, x.shape[axis], x.strides[axis], op.minimum, op.last});
+}
+
+void lower_top_k(Lowering& l, const Node& node, const TopK& op) {
+  const Operand x = l.operand(node.inputs[0]), values = l.operand(node.outputs[0]),
+                places = l.operand(node.outputs[1]);
+  const auto axis = static_cast<std::size_t>(op.axis);
+  const std::int64_t length = x.shape[axis], inner = dense_strides(x.shape)[axis];
+  l.step({"nn_reduce", "top_k", {length, count(x.shape) / length}}, values,
+         {x, values, places, length, inner, op.k, op.largest});
+}
+
+void lower_gather(Lowering& l, const Node& node, const Gather& op) {
+  const Operand x = l.operand(node.inputs[0]), indices = l.operand(node.inputs[1]),
+                y = l.operand(node.outputs[0]);
+  const auto axis = static_cast<std::size_t>(op.axis);
+  const std::int64_t size = x.shape[axis], inner = dense_strides(x.shape)[axis],
+                     picks = count(indices.shape);
+  l.step({"nn_gather", "gather", {inner, picks, count(x.shape) / (size * inner)}}, y,
+         {x, indices, y, size, picks, inner});
+}
+
+void lower_gather_elements(Lowering& l, const Node& node, const GatherElements& op) {
+  const Operand x = l.operand(node.inputs[0]), indices = l.operand(node.inputs[1]),
+                y = l.operand(node.outputs[0]);
+  std::vector<std::int64_t> table = y.shape;
+  table.insert(table.end(), x.strides.begin(), x.strides.end());
+  l.step({"nn_gather", "gather_elements", {count(y.shape)}}, y,
+         {x, indices, y, l.table(table), static_cast<int>(y.shape.size()), op.axis,
+          x.shape[static_cast<std::size_t>(op.axis)]});
+}
+
+}  // namespace gantry::compile

@@ -1,0 +1,250 @@
+// The configuration's parser: one function per table of gantry.toml.
+// SPDX-License-Identifier: Apache-2.0
+#include "firmware/config.hpp"
+
+#include <cstdlib>
+#include <fstream>
+#include <numbers>
+
+#include <fmt/format.h>
+
+#include "firmware/toml_reader.hpp"
+
+namespace gantry {
+namespace {
+
+constexpr double kDegree = std::numbers::pi / 180;
+
+std::filesystem::path beside(const TomlReader& reader, const std::string& path) {
+  if (path.empty()) return {};
+  const std::filesystem::path p(path);
+  return p.is_absolute() ? p : reader.file().parent_path() / p;
+}
+
+}  // namespace
+
+std::filesystem::path default_program_cache() {
+  if (const char* cache = std::getenv("CACHE_DIRECTORY")) return cache;  // set by systemd
+  if (const char* cache = std::getenv("XDG_CACHE_HOME")) return std::filesystem::path(cache) / "gantry";
+  if (const char* home = std::getenv("HOME")) return std::filesystem::path(home) / ".cache/gantry";
+  return "/var/cache/gantry";
+}
+
+namespace {
+
+void read_gpu(TomlReader t, Config& c) {
+  constexpr gpu::Kind kinds[] = {gpu::Kind::any, gpu::Kind::cpu, gpu::Kind::gpu};
+  c.gpu.kind = kinds[t.choice("device", {"any", "cpu", "gpu"}, 0)];
+  c.gpu.name = t.text("name", "");
+  c.gpu.allow_fallback = t.flag("allow_fallback", false);
+  const auto cache = t.text("program_cache", "auto");
+  c.program_cache = cache == "auto" ? default_program_cache() : beside(t, cache);
+  t.finish();
+}
+
+void read_sim(TomlReader t, Config& c) {
+  c.sim.seed = static_cast<std::uint64_t>(t.integer("seed", 0, INT64_MAX, 1));
+  c.sim.frames_per_second = t.number("frames_per_second", 1, 240, 30);
+  c.sim.mast_height_m = t.number("mast_height", 1, 50, 5);
+  constexpr TimeCode codes[] = {TimeCode::none, TimeCode::band, TimeCode::board};
+  c.sim.time_code = codes[t.choice("time_code", {"none", "band", "board"}, 0)];
+  c.sim.random_look = t.choice("look", {"plain", "random"}, 0) == 1;
+  t.finish();
+}
+
+CameraConfig read_camera(TomlReader t) {
+  CameraConfig camera;
+  camera.name = t.text("name");
+  camera.source = t.choice("source", {"sim", "file"}) == 0 ? CameraConfig::Source::sim
+                                                           : CameraConfig::Source::file;
+  if (camera.source == CameraConfig::Source::file) {
+    camera.path = beside(t, t.text("path"));
+    camera.loop = t.flag("loop", false);
+  } else {
+    camera.sim_phase_s = t.number("phase", 0, 1, 0);
+    camera.sim_exposure_stops = t.number("exposure", -4, 4, 0);
+    camera.sim_drop_every = static_cast<int>(t.integer("drop_every", 0, 1'000'000, 0));
+  }
+  t.finish();
+  return camera;
+}
+
+void read_limits(TomlReader t, ClassLimits& limits, MergeLimits& merge) {
+  constexpr double kAny = 100'000;
+  limits.confidence = static_cast<float>(t.number("confidence", 0.001, 1, limits.confidence));
+  const auto pair = [&](const char* key, float& low, float& high) {
+    const auto values = t.numbers(key, 0, 2, 0, kAny);
+    if (values.empty()) return;
+    if (values.size() != 2 || values[0] > values[1]) t.fail(key, "must be [least, most]");
+    low = static_cast<float>(values[0]);
+    high = static_cast<float>(values[1]);
+  };
+  pair("width", limits.min_width, limits.max_width);
+  pair("height", limits.min_height, limits.max_height);
+  pair("aspect", limits.min_aspect, limits.max_aspect);
+  merge.iou = static_cast<float>(t.number("overlap_iou", 0.01, 1, merge.iou));
+  merge.ios = static_cast<float>(t.number("overlap_smaller", 0.01, 1, merge.ios));
+  t.finish();
+}
+
+void read_tiles(TomlReader t, TileOptions& tiles) {
+  constexpr TileLayout layouts[] = {TileLayout::spread, TileLayout::fit, TileLayout::reference};
+  tiles.layout = layouts[t.choice("layout", {"spread", "fit", "reference"}, 0)];
+  tiles.scale = t.number("scale", 1.0 / 16, 16, 1);
+  tiles.overlap = t.number("overlap", 0, 2000, 0);
+  t.finish();
+}
+
+std::vector<ClassMapping> read_classes(TomlReader& t) {
+  std::vector<ClassMapping> classes;
+  TomlReader table = t.table("classes");
+  constexpr std::pair<const char*, ObjectClass> kNames[] = {
+      {"ball", ObjectClass::ball}, {"person", ObjectClass::person}, {"referee", ObjectClass::referee}};
+  for (const auto& [name, object] : kNames)
+    for (const double index : table.numbers(name, 0, 32, 0, 10'000))
+      classes.push_back({static_cast<int>(index), object});
+  table.finish();
+  return classes;
+}
+
+void read_detector(TomlReader t, Config& c) {
+  c.detect = t.flag("enabled", false);
+  c.plan_file = beside(t, t.text("plan", ""));
+  if (c.detect && c.plan_file.empty()) t.fail("plan", "missing; a plan made by 'gantry compile' is needed");
+  c.analyse_every = static_cast<int>(t.integer("every", 1, 1000, 1));
+  try {
+    c.detector.head = parse_head(t.text("head", "auto"));
+  } catch (const std::invalid_argument& e) {
+    t.fail("head", e.what());
+  }
+  for (const auto& [yaw, pitch] : t.points("mask")) c.detector.mask.push_back({yaw * kDegree, pitch * kDegree});
+  c.detector.classes = read_classes(t);
+  read_tiles(t.table("tiles"), c.detector.tiles);
+  constexpr std::pair<const char*, ObjectClass> kClasses[] = {
+      {"ball", ObjectClass::ball}, {"person", ObjectClass::person}, {"referee", ObjectClass::referee}};
+  for (const auto& [name, object] : kClasses)
+    read_limits(t.table(name), c.detector.limits[static_cast<std::size_t>(object)],
+                c.detector.merge[static_cast<std::size_t>(object)]);
+  t.finish();
+}
+
+// A stream's address may name a file for its secret part, so that no key stands in a configuration.
+std::string with_key(const TomlReader& t, std::string address, const std::filesystem::path& key_file) {
+  if (key_file.empty()) return address;
+  std::ifstream in(key_file);
+  std::string key;
+  if (!std::getline(in, key) || key.empty()) t.fail("key_file", key_file.string() + ": no key in its first line");
+  return address + key;
+}
+
+void read_director(TomlReader t, Config& c) {
+  auto& d = c.director;
+  constexpr DirectorConfig::Kind kinds[] = {DirectorConfig::Kind::follow, DirectorConfig::Kind::sweep,
+                                            DirectorConfig::Kind::fixed};
+  d.kind = kinds[t.choice("mode", {"follow", "sweep", "fixed"})];
+  c.view_width = static_cast<int>(t.integer("width", 64, 8192, 1920));
+  c.view_height = static_cast<int>(t.integer("height", 64, 8192, 1080));
+  const auto angle = [](TomlReader& table, const char* key, double low, double high, double fallback) {
+    return table.number(key, low, high, fallback / kDegree) * kDegree;
+  };
+  TomlReader fixed = t.table("fixed");
+  d.fixed = {angle(fixed, "yaw", -180, 180, d.fixed.yaw), angle(fixed, "pitch", -90, 90, d.fixed.pitch),
+             angle(fixed, "field_of_view", 20, 100, d.fixed.field_of_view)};
+  fixed.finish();
+  TomlReader sweep = t.table("sweep");
+  d.sweep.pitch = angle(sweep, "pitch", -90, 90, d.sweep.pitch);
+  d.sweep.field_of_view = angle(sweep, "field_of_view", 20, 100, d.sweep.field_of_view);
+  d.sweep.speed = angle(sweep, "speed", 0.1, 180, d.sweep.speed);
+  d.sweep.acceleration = angle(sweep, "acceleration", 0.1, 360, d.sweep.acceleration);
+  sweep.finish();
+  TomlReader follow = t.table("follow");
+  d.follow.narrow = angle(follow, "narrowest", 20, 100, d.follow.narrow);
+  d.follow.wide = angle(follow, "widest", 20, 100, d.follow.wide);
+  if (!follow.flag("zoom", true)) d.follow.narrow = d.follow.wide;
+  d.follow.ball_confidence = follow.number("ball_confidence", 0, 1, d.follow.ball_confidence);
+  d.follow.person_confidence = follow.number("person_confidence", 0, 1, d.follow.person_confidence);
+  d.follow.ball_speed = angle(follow, "ball_speed", 1, 1000, d.follow.ball_speed);
+  d.follow.hold_s = follow.number("hold", 0, 20, d.follow.hold_s);
+  d.follow.smoothing_s = follow.number("smoothing", 0, 5, d.follow.smoothing_s);
+  follow.finish();
+  TomlReader motion = t.table("motion");
+  const auto axis = [&](const char* key, AxisLimits& limits) {
+    TomlReader a = motion.table(key);
+    limits.speed = angle(a, "speed", 0.1, 360, limits.speed);
+    limits.acceleration = angle(a, "acceleration", 0.1, 720, limits.acceleration);
+    a.finish();
+  };
+  axis("yaw", d.motion.yaw);
+  axis("pitch", d.motion.pitch);
+  axis("field_of_view", d.motion.field_of_view);
+  motion.finish();
+  t.finish();
+}
+
+OutputConfig read_output(TomlReader t) {
+  OutputConfig o;
+  o.kind = t.choice("picture", {"view", "panorama"}, 0) == 0 ? OutputConfig::Kind::view
+                                                             : OutputConfig::Kind::panorama;
+  const auto path = t.text("path");
+  const bool url = path.find("://") != std::string::npos;
+  o.encoder.path = with_key(t, url ? path : beside(t, path).string(), beside(t, t.text("key_file", "")));
+  o.shown_path = url ? path : o.encoder.path;
+  o.slate = t.flag("slate", url);
+  o.encoder.codec = t.choice("codec", {"h264", "hevc"}, 0) == 0 ? VideoCodec::h264 : VideoCodec::hevc;
+  o.encoder.encoder = t.text("encoder", "auto");
+  o.encoder.bits_per_second = static_cast<std::int64_t>(t.number("megabits", 0, 1000, 0) * 1e6);
+  o.encoder.quality = static_cast<int>(t.integer("quality", 1, 51, 23));
+  o.encoder.preset = t.text("preset", "veryfast");
+  o.encoder.gop_s = t.number("key_frame_every", 0.1, 60, 2);
+  o.encoder.threads = static_cast<int>(t.integer("threads", 1, 64, 1));
+  t.finish();
+  return o;
+}
+
+void read_run(TomlReader t, Config& c) {
+  c.pace = t.choice("pace", {"real_time", "fast"}, 0) == 0 ? Pace::real_time : Pace::fast;
+  c.duration_s = t.number("duration", 0, 1e6, 0);
+  c.delay_s = t.number("delay", 0, 60, 7);
+  c.allow_missing_camera = t.flag("allow_missing_camera", true);
+  c.lock_memory = t.flag("lock_memory", true);
+  c.real_time_priority = static_cast<int>(t.integer("real_time_priority", 0, 90, 0));
+  c.panorama_picture = beside(t, t.text("panorama_picture", ""));
+  c.report_file = beside(t, t.text("report", ""));
+  t.finish();
+}
+
+void read_log(TomlReader t, Config& c) {
+  c.log_file = beside(t, t.text("file", ""));
+  c.log_file_bytes = static_cast<std::int64_t>(t.number("megabytes", 0.1, 1000, 4) * 1e6);
+  c.log_files = static_cast<int>(t.integer("files", 1, 100, 4));
+  t.finish();
+}
+
+}  // namespace
+
+Config read_config(const std::filesystem::path& file) {
+  return parse_config(read_toml_text(file), file);
+}
+
+Config parse_config(std::string_view text, const std::filesystem::path& file) {
+  const toml::table root = parse_toml(text, file.string());
+  TomlReader t(root, file);
+  Config c;
+  c.file = file;
+  read_run(t.table("run"), c);
+  read_gpu(t.table("gpu"), c);
+  c.rig_file = beside(t, t.text("rig"));
+  for (auto& camera : t.tables("camera")) c.cameras.push_back(read_camera(std::move(camera)));
+  if (c.cameras.empty() || c.cameras.size() > Rig::kMostCameras)
+    t.fail("camera", fmt::format("1 to {} tables [[camera]] are needed", Rig::kMostCameras));
+  read_sim(t.table("sim"), c);
+  c.colour_match = t.flag("colour_match", true);
+  read_detector(t.table("detector"), c);
+  read_director(t.table("director"), c);
+  for (auto& output : t.tables("output")) c.outputs.push_back(read_output(std::move(output)));
+  read_log(t.table("log"), c);
+  t.finish();
+  return c;
+}
+
+}  // namespace gantry

@@ -1,0 +1,127 @@
+// Drains the log ring into spdlog.
+// SPDX-License-Identifier: Apache-2.0
+#include "firmware/log_writer.hpp"
+
+#include <chrono>
+#include <ctime>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <spdlog/logger.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/ansicolor_sink.h>
+#include <spdlog/sinks/rotating_file_sink.h>
+#include <unistd.h>
+
+#include "hal/clock/clock.hpp"
+
+namespace gantry {
+namespace {
+
+constexpr std::int64_t kPeriod_ns = 100 * clock::kMillisecond_ns;
+
+spdlog::level::level_enum spdlog_level(log::Level level) {
+  switch (level) {
+    case log::Level::debug:
+      return spdlog::level::debug;
+    case log::Level::info:
+      return spdlog::level::info;
+    case log::Level::warning:
+      return spdlog::level::warn;
+    case log::Level::error:
+      return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+spdlog::sink_ptr file_sink(const LogOptions& options) {
+  try {
+    if (options.file.has_parent_path())
+      std::filesystem::create_directories(options.file.parent_path());
+    return std::make_shared<spdlog::sinks::rotating_file_sink_st>(
+        options.file.string(), options.file_bytes, options.files);
+  } catch (const std::exception& error) {
+    throw std::runtime_error(
+        fmt::format("log file {}: cannot be written ({})", options.file.string(), error.what()));
+  }
+}
+
+std::unique_ptr<spdlog::logger> make_logger(const LogOptions& options) {
+  std::vector<spdlog::sink_ptr> sinks;
+  if (!options.file.empty()) sinks.push_back(file_sink(options));
+  if (options.to_stderr || isatty(STDERR_FILENO))
+    sinks.push_back(std::make_shared<spdlog::sinks::ansicolor_stderr_sink_st>());
+  auto logger = std::make_unique<spdlog::logger>("gantry", sinks.begin(), sinks.end());
+  logger->set_formatter(std::make_unique<spdlog::pattern_formatter>(
+      "%Y-%m-%dT%H:%M:%S.%eZ %^%L%$ %v", spdlog::pattern_time_type::utc));
+  logger->set_level(spdlog::level::debug);
+  return logger;
+}
+
+// What to add to a monotonic instant to get UTC; asked anew each time, the wall clock may be set.
+std::int64_t wall_offset_ns() {
+  timespec wall{};
+  clock_gettime(CLOCK_REALTIME, &wall);
+  return wall.tv_sec * clock::kSecond_ns + wall.tv_nsec - clock::now_ns();
+}
+
+}  // namespace
+
+LogWriter::LogWriter(const LogOptions& options)
+    : least_(options.least),
+      logger_(make_logger(options)),
+      reported_drops_(log::dropped()),
+      thread_({.name = "log", .role = ThreadRole::io}, [this](Thread& self) { run(self); }) {}
+
+LogWriter::~LogWriter() {
+  stop_.store(true, std::memory_order_release);
+  wake_.ring();
+  thread_.join();
+}
+
+void LogWriter::run(Thread& self) {
+  // A disk that is full must neither end the thread nor fill stderr.
+  logger_->set_error_handler(
+      [this](const std::string&) { failures_.fetch_add(1, std::memory_order_relaxed); });
+  for (;;) {
+    const std::uint32_t epoch = wake_.epoch();
+    const bool last = stop_.load(std::memory_order_acquire);
+    drain();
+    self.advance();
+    if (last) return;
+    wake_.wait(epoch, clock::now_ns() + kPeriod_ns);
+  }
+}
+
+void LogWriter::drain() {
+  const std::int64_t offset = wall_offset_ns();
+  const std::uint64_t before = lines();
+  log::Record record;
+  while (log::take(record)) write(record, offset);
+  if (const std::uint64_t dropped = log::dropped(); dropped != reported_drops_) {
+    record.instant_ns = clock::now_ns();
+    record.level = log::Level::warning;
+    record.length = static_cast<std::uint16_t>(
+        fmt::format_to_n(record.text, log::Record::kTextBytes,
+                         "{} log lines were lost: they came faster than they are written",
+                         dropped - reported_drops_)
+            .size);
+    reported_drops_ = dropped;
+    write(record, offset);
+  }
+  if (lines() != before) logger_->flush();
+}
+
+void LogWriter::write(const log::Record& record, std::int64_t wall_offset_ns) {
+  if (record.level < least_) return;
+  const std::chrono::nanoseconds since_epoch(record.instant_ns + wall_offset_ns);
+  const spdlog::log_clock::time_point instant(
+      std::chrono::duration_cast<spdlog::log_clock::duration>(since_epoch));
+  const std::string_view text = record.view();
+  logger_->log(instant, {}, spdlog_level(record.level), {text.data(), text.size()});
+  lines_.fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace gantry

@@ -1,0 +1,102 @@
+// The run report as JSON.
+// SPDX-License-Identifier: Apache-2.0
+#include "firmware/run_report.hpp"
+
+#include <cmath>
+#include <fstream>
+#include <stdexcept>
+
+#include <nlohmann/json.hpp>
+
+namespace gantry {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double rounded(double value) { return std::round(value * 1000) / 1000; }
+
+Json cameras_of(const RunReport& r) {
+  Json list = Json::array();
+  for (const auto& c : r.cameras)
+    list.push_back({{"name", c.name}, {"captured", c.captured}, {"dropped", c.dropped},
+                    {"gaps", c.gaps}, {"unpaired", c.unpaired}, {"missing", c.missing}});
+  return list;
+}
+
+Json latency_of(const RunReport& r) {
+  Json stages = Json::object();
+  for (const auto& [stage, l] : r.latency_ms)
+    stages[stage] = {{"p50", rounded(l.p50_ms)}, {"p99", rounded(l.p99_ms)},
+                     {"max", rounded(l.max_ms)}, {"count", l.count}};
+  return stages;
+}
+
+Json allocations_of(const RunReport& r) {
+  Json threads = Json::object();
+  for (const auto& t : r.threads)
+    threads[t.name] = {{"role", t.role}, {"allocations", t.allocations}, {"frees", t.frees},
+                       {"outstanding_bytes", t.outstanding_bytes}, {"cpu_s", rounded(t.cpu_s)}};
+  return {{"counted", r.allocations_counted},
+          {"frame_threads", r.frame_thread_allocations},
+          {"heap_growth_bytes", r.heap_growth_bytes},
+          {"by_thread", threads}};
+}
+
+Json memory_of(const RunReport& r) {
+  Json pools = Json::array();
+  for (const auto& p : r.pools)
+    pools.push_back({{"name", p.name}, {"count", p.count}, {"mib", rounded(static_cast<double>(p.bytes) / (1 << 20))}});
+  return {{"budget_mib", rounded(r.budget_mib)}, {"peak_rss_mib", rounded(r.peak_rss_mib)}, {"pools", pools}};
+}
+
+Json outputs_of(const RunReport& r) {
+  Json list = Json::array();
+  for (const auto& o : r.outputs)
+    list.push_back({{"path", o.path}, {"frames", o.frames}, {"dropped", o.dropped},
+                    {"duration_s", rounded(o.duration_s)}, {"codec", o.codec}});
+  return list;
+}
+
+}  // namespace
+
+std::string to_json(const RunReport& r) {
+  const Json json = {
+      {"version", r.version},
+      {"device", r.device},
+      {"duration_s", rounded(r.duration_s)},
+      {"cpu_s", rounded(r.cpu_s)},
+      {"cameras", cameras_of(r)},
+      {"paired", r.paired},
+      {"unpaired", r.unpaired},
+      {"stitched", r.stitched},
+      {"analysed", r.analysed},
+      {"presented", r.presented},
+      {"repeated", r.repeated},
+      {"late", r.late},
+      {"slates", r.slates},
+      {"drops", Json(r.drops)},
+      {"delay", {{"target_s", r.delay_target_s}, {"max_error_ms", rounded(r.delay_max_error_ms)}}},
+      {"latency_ms", latency_of(r)},
+      {"allocations_after_seal", allocations_of(r)},
+      {"bytes_moved_per_frame",
+       {{"actual", std::round(r.bytes_moved_per_frame)}, {"floor", std::round(r.bytes_floor_per_frame)}}},
+      {"memory", memory_of(r)},
+      {"outputs", outputs_of(r)},
+      {"bottleneck", r.bottleneck},
+  };
+  return json.dump(2) + "\n";
+}
+
+void write_report(const RunReport& report, const std::filesystem::path& file) {
+  const auto partial = file.string() + ".part";
+  std::ofstream out(partial);
+  out << to_json(report);
+  out.close();
+  std::error_code error;
+  if (out) std::filesystem::rename(partial, file, error);
+  if (!out || error)
+    throw std::runtime_error(file.string() + ": the report cannot be written" +
+                             (error ? ": " + error.message() : ""));
+}
+
+}  // namespace gantry

@@ -1,0 +1,102 @@
+// gantry doctor: what this machine offers, which zero-copy door each link takes, and why.
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "firmware/media.hpp"
+#include "firmware/verbs/verbs.hpp"
+#include "firmware/version.hpp"
+#include "hal/gpu/gpu.hpp"
+
+namespace gantry {
+namespace {
+
+void heading(const char* text) { fmt::print("\n{}\n", text); }
+
+void print_machine() {
+  heading("machine");
+  fmt::print("  processors         {}\n", std::thread::hardware_concurrency());
+  std::ifstream meminfo("/proc/meminfo");
+  std::string key, unit;
+  std::uint64_t kib = 0;
+  while (meminfo >> key >> kib && std::getline(meminfo, unit))
+    if (key == "MemTotal:" || key == "MemAvailable:")
+      fmt::print("  {:<18} {} MiB\n", key.substr(0, key.size() - 1), kib >> 10);
+  rlimit limit{};
+  getrlimit(RLIMIT_MEMLOCK, &limit);
+  fmt::print("  memory lock        {}\n",
+             limit.rlim_cur == RLIM_INFINITY ? "unlimited" : fmt::format("{} MiB at most", limit.rlim_cur >> 20));
+  getrlimit(RLIMIT_RTPRIO, &limit);
+  fmt::print("  real-time priority {}\n", geteuid() == 0 || limit.rlim_cur > 0 ? "allowed" : "refused (RLIMIT_RTPRIO is 0)");
+}
+
+// One door and, where it is shut, the reason.
+void door(bool open, std::string_view name, std::string_view why) {
+  fmt::print("    [{}] {:<34} {}\n", open ? "x" : " ", name, why);
+}
+
+void print_doors(const gpu::Info& d) {
+  const bool import = d.has("cl_khr_external_memory_dma_buf") || d.has("cl_arm_import_memory_dma_buf");
+  door(import, "DMA-buf imported into OpenCL",
+       import ? "the driver offers it" : "neither cl_khr_external_memory_dma_buf nor cl_arm_import_memory_dma_buf");
+  door(d.host_memory, "kernels work in host memory",
+       d.host_memory ? "CPU or integrated GPU: cameras, kernels and codecs share the same pages"
+                     : "discrete memory behind a bus");
+  door(!d.host_memory, "pinned upload on its own queue",
+       d.host_memory ? "not needed" : "one copy per camera picture and per view is physics here");
+}
+
+void print_devices() {
+  heading("OpenCL devices (the first GPU, else the first CPU, is taken unless [gpu] says otherwise)");
+  const auto devices = gpu::list_devices();
+  if (devices.empty())
+    fmt::print("  none: install a driver, for example the package pocl-opencl-icd for CPUs\n");
+  for (const auto& d : devices) {
+    fmt::print("  {} ({})\n", d.name, d.kind == gpu::Kind::gpu ? "GPU" : "CPU");
+    fmt::print("    {}, {}, driver {}\n", d.platform, d.version, d.driver);
+    fmt::print("    {} units, {} MiB, largest buffer {} MiB, local memory {} KiB\n", d.compute_units,
+               d.global_bytes >> 20, d.largest_allocation_bytes >> 20, d.local_bytes >> 10);
+    print_doors(d);
+  }
+}
+
+void print_nodes(const char* title, const char* folder, std::string_view prefix) {
+  heading(title);
+  std::vector<std::filesystem::path> nodes;
+  std::error_code error;
+  for (const auto& e : std::filesystem::directory_iterator(folder, error))
+    if (e.path().filename().string().starts_with(prefix)) nodes.push_back(e.path());
+  std::sort(nodes.begin(), nodes.end());
+  for (const auto& n : nodes)
+    fmt::print("  {}  {}\n", n.string(),
+               access(n.c_str(), R_OK | W_OK) == 0 ? "accessible" : std::strerror(errno));
+  if (nodes.empty()) fmt::print("  none\n");
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& app, int&) {
+  auto* verb = app.add_subcommand("doctor", "what this machine offers: devices, capabilities, zero-copy doors");
+  verb->callback([] {
+    fmt::print("{}\n", kVersion);
+    print_machine();
+    print_devices();
+    print_nodes("cameras (V4L2)", "/dev", "video");
+    print_nodes("displays (DRM)", "/dev/dri", "card");
+    print_nodes("DMA-buf heaps", "/dev/dma_heap", "");
+    heading("encoders");
+    for (const auto& line : media::describe_encoders()) fmt::print("  {}\n", line);
+  });
+}
+
+}  // namespace gantry

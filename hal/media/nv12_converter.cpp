@@ -1,0 +1,193 @@
+// 8-bit 4:2:0 to NV12 in one pass; libswscale for the rest.
+// SPDX-License-Identifier: Apache-2.0
+#include "hal/media/nv12_converter.hpp"
+
+extern "C" {
+#include <libswscale/swscale.h>
+}
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace gantry::av {
+namespace {
+
+struct Weights {
+  double red, blue;
+  double green() const { return 1 - red - blue; }
+};
+
+Weights weights_of(ColourMatrix matrix) {
+  return matrix == ColourMatrix::bt709 ? Weights{0.2126, 0.0722} : Weights{0.299, 0.114};
+}
+
+constexpr int kShift = 14;
+
+int fixed(double value) {
+  return static_cast<int>(std::lround(value * (1 << kShift)));
+}
+
+std::uint8_t clamped(int value) {
+  return static_cast<std::uint8_t>(std::clamp(value >> kShift, 0, 255));
+}
+
+struct ChromaRow {
+  const std::uint8_t* cb;
+  const std::uint8_t* cr;
+  std::ptrdiff_t step;  // 1 planar, 2 interleaved
+};
+
+void transform_luma_row(const YuvTransform& t, const std::uint8_t* luma, const ChromaRow& chroma,
+                        int width, std::uint8_t* __restrict out) {
+  const int y = fixed(t.luma), cb = fixed(t.luma_cb), cr = fixed(t.luma_cr);
+  const int offset = fixed(t.offset + 0.5);
+  for (int x = 0; x < width / 2; ++x) {
+    const int shared =
+        cb * (chroma.cb[x * chroma.step] - 128) + cr * (chroma.cr[x * chroma.step] - 128) + offset;
+    out[2 * x] = clamped(y * luma[2 * x] + shared);
+    out[2 * x + 1] = clamped(y * luma[2 * x + 1] + shared);
+  }
+}
+
+void transform_chroma_row(const YuvTransform& t, const ChromaRow& chroma, int width,
+                          std::uint8_t* __restrict out) {
+  const int cb_cb = fixed(t.cb_cb), cb_cr = fixed(t.cb_cr);
+  const int cr_cb = fixed(t.cr_cb), cr_cr = fixed(t.cr_cr), offset = fixed(128.5);
+  for (int x = 0; x < width / 2; ++x) {
+    const int cb = chroma.cb[x * chroma.step] - 128, cr = chroma.cr[x * chroma.step] - 128;
+    out[2 * x] = clamped(cb_cb * cb + cb_cr * cr + offset);
+    out[2 * x + 1] = clamped(cr_cb * cb + cr_cr * cr + offset);
+  }
+}
+
+void interleave_row(const std::uint8_t* __restrict cb, const std::uint8_t* __restrict cr, int width,
+                    std::uint8_t* __restrict out) {
+  for (int x = 0; x < width / 2; ++x) {
+    out[2 * x] = cb[x];
+    out[2 * x + 1] = cr[x];
+  }
+}
+
+bool is_420_8bit(const AVFrame& f) {
+  return f.format == AV_PIX_FMT_NV12 || f.format == AV_PIX_FMT_YUV420P ||
+         f.format == AV_PIX_FMT_YUVJ420P;
+}
+
+// libswscale rebuilds its context at every call for the full-range twins, which range_of() tells apart.
+AVPixelFormat without_range(int format) {
+  switch (format) {
+    case AV_PIX_FMT_YUVJ420P:
+      return AV_PIX_FMT_YUV420P;
+    case AV_PIX_FMT_YUVJ422P:
+      return AV_PIX_FMT_YUV422P;
+    case AV_PIX_FMT_YUVJ444P:
+      return AV_PIX_FMT_YUV444P;
+    case AV_PIX_FMT_YUVJ440P:
+      return AV_PIX_FMT_YUV440P;
+    default:
+      return static_cast<AVPixelFormat>(format);
+  }
+}
+
+bool has_other_matrix(const AVFrame& f) {
+  return f.colorspace == AVCOL_SPC_BT2020_NCL || f.colorspace == AVCOL_SPC_BT2020_CL ||
+         f.colorspace == AVCOL_SPC_SMPTE240M;
+}
+
+void convert_420(const AVFrame& f, const YuvTransform& t, const Nv12Layout& layout,
+                 std::uint8_t* picture) {
+  const bool planar = f.format != AV_PIX_FMT_NV12;
+  std::uint8_t* chroma_out = picture + layout.chroma_offset();
+  for (int row = 0; row < layout.height; ++row) {
+    const std::ptrdiff_t half = row / 2;
+    const std::uint8_t* luma = f.data[0] + static_cast<std::ptrdiff_t>(row) * f.linesize[0];
+    const std::uint8_t* first = f.data[1] + half * f.linesize[1];
+    const ChromaRow chroma = planar ? ChromaRow{first, f.data[2] + half * f.linesize[2], 1}
+                                    : ChromaRow{first, first + 1, 2};
+    std::uint8_t* luma_out = picture + static_cast<std::ptrdiff_t>(row) * layout.pitch;
+    std::uint8_t* pairs_out = chroma_out + half * layout.pitch;
+    if (!t.identity)
+      transform_luma_row(t, luma, chroma, layout.width, luma_out);
+    else
+      std::memcpy(luma_out, luma, static_cast<std::size_t>(layout.width));
+    if (row % 2) continue;
+    if (!t.identity)
+      transform_chroma_row(t, chroma, layout.width, pairs_out);
+    else if (planar)
+      interleave_row(chroma.cb, chroma.cr, layout.width, pairs_out);
+    else
+      std::memcpy(pairs_out, first, static_cast<std::size_t>(layout.width));
+  }
+}
+
+}  // namespace
+
+YuvTransform yuv_transform(ColourMatrix from, ColourRange from_range, ColourMatrix to,
+                           ColourRange to_range) {
+  YuvTransform t;
+  t.identity = from == to && from_range == to_range;
+  if (t.identity) return t;
+  const Weights a = weights_of(from), b = weights_of(to);
+  // Each unit chroma difference as R, G, B offsets from grey, then measured in the other matrix.
+  const auto luma_of = [&](double red, double green, double blue) {
+    return b.red * red + b.green() * green + b.blue * blue;
+  };
+  const double red_of_cr = 2 * (1 - a.red), blue_of_cb = 2 * (1 - a.blue);
+  const double luma_cb = luma_of(0, -a.blue * blue_of_cb / a.green(), blue_of_cb);
+  const double luma_cr = luma_of(red_of_cr, -a.red * red_of_cr / a.green(), 0);
+  const double luma_in = from_range == ColourRange::full ? 255 : 219;
+  const double luma_out = to_range == ColourRange::full ? 255 : 219;
+  const double chroma_in = from_range == ColourRange::full ? 255 : 224;
+  const double chroma_out = to_range == ColourRange::full ? 255 : 224;
+  t.luma = luma_out / luma_in;
+  t.luma_cb = luma_cb * luma_out / chroma_in;
+  t.luma_cr = luma_cr * luma_out / chroma_in;
+  t.offset = (to_range == ColourRange::full ? 0 : 16) -
+             (from_range == ColourRange::full ? 0 : 16) * t.luma;
+  const double cb_unit = 2 * (1 - b.blue) * chroma_in / chroma_out;
+  const double cr_unit = 2 * (1 - b.red) * chroma_in / chroma_out;
+  t.cb_cb = (blue_of_cb - luma_cb) / cb_unit;
+  t.cb_cr = -luma_cr / cb_unit;
+  t.cr_cb = -luma_cb / cr_unit;
+  t.cr_cr = (red_of_cr - luma_cr) / cr_unit;
+  return t;
+}
+
+Nv12Converter::~Nv12Converter() {
+  sws_freeContext(scaler_);
+}
+
+bool Nv12Converter::convert(const AVFrame& frame, const Nv12Layout& layout,
+                            std::uint8_t* picture) noexcept {
+  if (frame.width < layout.width || frame.height < layout.height) return false;
+  if (!is_420_8bit(frame) || has_other_matrix(frame)) return scale(frame, layout, picture);
+  convert_420(frame, yuv_transform(matrix_of(frame), range_of(frame), matrix_, range_), layout,
+              picture);
+  return true;
+}
+
+bool Nv12Converter::scale(const AVFrame& frame, const Nv12Layout& layout,
+                          std::uint8_t* picture) noexcept {
+  silence();
+  const AVPixelFormat format = without_range(frame.format);
+  const AVPixFmtDescriptor* description = av_pix_fmt_desc_get(format);
+  if (!description) return false;
+  scaler_ = sws_getCachedContext(
+      scaler_, layout.width, layout.height, format, layout.width, layout.height, AV_PIX_FMT_NV12,
+      SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP, nullptr, nullptr, nullptr);
+  if (!scaler_) return false;
+  const int from = has_other_matrix(frame) ? static_cast<int>(frame.colorspace)
+                                           : static_cast<int>(space_of(matrix_of(frame)));
+  const bool rgb_or_grey =
+      (description->flags & AV_PIX_FMT_FLAG_RGB) != 0 || description->nb_components < 3;
+  sws_setColorspaceDetails(scaler_, sws_getCoefficients(from),
+                           rgb_or_grey || range_of(frame) == ColourRange::full,
+                           sws_getCoefficients(static_cast<int>(space_of(matrix_))),
+                           range_ == ColourRange::full, 0, 1 << 16, 1 << 16);
+  std::uint8_t* const planes[4] = {picture, picture + layout.chroma_offset(), nullptr, nullptr};
+  const int pitches[4] = {layout.pitch, layout.pitch, 0, 0};
+  return sws_scale(scaler_, frame.data, frame.linesize, 0, layout.height, planes, pitches) ==
+         layout.height;
+}
+
+}  // namespace gantry::av

@@ -1,0 +1,116 @@
+// Element by element over strided tensors of any rank: functions, combinations, choices, copies and
+// padding.
+//
+// A table holds `rank` sizes, then `rank` strides for each operand in the order of the arguments, the
+// output last. One item does kChunk elements of the last dimension: global id 0 counts these chunks,
+// global id 1 all other dimensions.
+// SPDX-License-Identifier: Apache-2.0
+#include "nn_math.clh"
+
+#define kChunk 256
+
+// Adds each operand's place of the row `row` to offsets[].
+INLINE void locate(__global const int* table, int rank, int operands, int row, int* offsets) {
+  for (int d = rank - 2; d >= 0; --d) {
+    const int i = row % table[d];
+    row /= table[d];
+    for (int k = 0; k < operands; ++k) offsets[k] += i * table[(k + 1) * rank + d];
+  }
+}
+
+// VEC elements, `stride` apart, of which the first `lanes` exist.
+INLINE vfloat load_strided(__global const float* p, int stride, int lanes) {
+  if (stride == 1) return vload(p);
+  if (stride == 0) return (vfloat)(p[0]);
+  union {
+    vfloat all;
+    float each[VEC];
+  } u;
+  for (int i = 0; i < VEC; ++i) u.each[i] = p[min(i, lanes - 1) * stride];
+  return u.all;
+}
+
+INLINE void store_strided(vfloat v, __global float* p, int stride, int lanes) {
+  if (stride == 1) {
+    store_part(v, p, lanes);
+    return;
+  }
+  union {
+    vfloat all;
+    float each[VEC];
+  } u;
+  u.all = v;
+  for (int i = 0; i < min(lanes, VEC); ++i) p[i * stride] = u.each[i];
+}
+
+WIDE __kernel void unary(__global const float* x, int x_at, __global float* y, int y_at,
+                         __global const int* tables, int table_at, int rank, int function,
+                         float alpha, float beta) {
+  __global const int* table = tables + table_at;
+  int at[2] = {x_at, y_at};
+  locate(table, rank, 2, (int)get_global_id(1), at);
+  const int size = table[rank - 1], sx = table[2 * rank - 1], sy = table[3 * rank - 1];
+  const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, size);
+  for (int i = begin; i < end; i += VEC) {
+    const vfloat v = load_strided(x + at[0] + i * sx, sx, end - i);
+    store_strided(apply(function, v, alpha, beta), y + at[1] + i * sy, sy, end - i);
+  }
+}
+
+WIDE __kernel void binary(__global const float* a, int a_at, __global const float* b, int b_at,
+                          __global float* y, int y_at, __global const int* tables, int table_at,
+                          int rank, int kind) {
+  __global const int* table = tables + table_at;
+  int at[3] = {a_at, b_at, y_at};
+  locate(table, rank, 3, (int)get_global_id(1), at);
+  const int size = table[rank - 1];
+  const int sa = table[2 * rank - 1], sb = table[3 * rank - 1], sy = table[4 * rank - 1];
+  const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, size);
+  for (int i = begin; i < end; i += VEC) {
+    const vfloat u = load_strided(a + at[0] + i * sa, sa, end - i);
+    const vfloat v = load_strided(b + at[1] + i * sb, sb, end - i);
+    store_strided(combine(kind, u, v), y + at[2] + i * sy, sy, end - i);
+  }
+}
+
+__kernel void where(__global const float* c, int c_at, __global const float* a, int a_at,
+                    __global const float* b, int b_at, __global float* y, int y_at,
+                    __global const int* tables, int table_at, int rank) {
+  __global const int* table = tables + table_at;
+  int at[4] = {c_at, a_at, b_at, y_at};
+  locate(table, rank, 4, (int)get_global_id(1), at);
+  const int size = table[rank - 1];
+  const int sc = table[2 * rank - 1], sa = table[3 * rank - 1], sb = table[4 * rank - 1],
+            sy = table[5 * rank - 1];
+  const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, size);
+  for (int i = begin; i < end; ++i)
+    y[at[3] + i * sy] = c[at[0] + i * sc] != 0.0f ? a[at[1] + i * sa] : b[at[2] + i * sb];
+}
+
+// The table holds output sizes, input strides, output strides, input sizes and the pads in front.
+// mode 0: `value` outside; 1: reflected without the edge; 2: the edge.
+__kernel void pad(__global const float* x, int x_at, __global float* y, int y_at,
+                  __global const int* tables, int table_at, int rank, int mode, float value) {
+  __global const int* table = tables + table_at;
+  int rest = (int)get_global_id(1), from = x_at, to = y_at;
+  int outside_rows = 0;
+  const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, table[rank - 1]);
+  for (int d = rank - 2; d >= 0; --d) {
+    const int o = rest % table[d], size = table[3 * rank + d];
+    rest /= table[d];
+    int i = o - table[4 * rank + d];
+    outside_rows |= i < 0 || i >= size;
+    if (mode == 1) i = i < 0 ? -i : i >= size ? 2 * size - 2 - i : i;
+    i = clamp(i, 0, size - 1);
+    from += i * table[rank + d];
+    to += o * table[2 * rank + d];
+  }
+  const int d = rank - 1, size = table[3 * rank + d];
+  for (int o = begin; o < end; ++o) {
+    int i = o - table[4 * rank + d];
+    const int outside = outside_rows || i < 0 || i >= size;
+    if (mode == 1) i = i < 0 ? -i : i >= size ? 2 * size - 2 - i : i;
+    i = clamp(i, 0, size - 1);
+    y[to + o * table[2 * rank + d]] = mode == 0 && outside ? value : x[from + i * table[rank + d]];
+  }
+}

@@ -1,0 +1,67 @@
+// The detector stage: from a panorama to the ball and the players in it.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "pipeline/detector_config.hpp"
+#include "pipeline/frames.hpp"
+#include "pipeline/plan/plan_runner.hpp"
+
+namespace gantry {
+
+// What one analysis moves, bytes; constant.
+struct DetectorTraffic {
+  std::uint64_t tiles_read = 0, tensor_written = 0, outputs_read = 0;
+};
+
+class Detector {
+ public:
+  // Set-up. `layout`: of every panorama. Throws std::runtime_error or std::invalid_argument naming
+  // the plan or the key that is wrong. The device must outlive the detector.
+  Detector(gpu::Device& device, const Plan& plan, const DetectorConfig& config,
+           const PanoramaGeometry& geometry, const Nv12Layout& layout, ColourMatrix matrix,
+           ColourRange range);
+
+  // Analyses all tiles and waits for the outcome: for a submission thread of its own. No allocation
+  // by the detector; `out` carries the panorama's number and capture instant, strongest first. On
+  // anything but ok `out` is empty.
+  Status analyse(const PanoramaFrame& panorama, Detections& out) noexcept;
+  // The same for a picture that is ready.
+  Status analyse(const Surface& surface, const cl::Event& ready, Detections& out) noexcept;
+
+  const TilePlan& tiles() const { return tiles_; }
+  Head head() const { return decoder_->head(); }
+  DetectorTraffic traffic() const;
+  // Device bytes of the network's arena and weights.
+  std::size_t network_bytes() const { return network_.arena_bytes() + network_.weight_bytes(); }
+
+ private:
+  Status run_chunk(const Surface& surface, std::size_t first, const gpu::Wait& ready) noexcept;
+  void decode_chunk(std::size_t first) noexcept;
+  void finish(Detections& out) noexcept;
+
+  cl::CommandQueue queue_;
+  PlanRunner network_;
+  FieldMask mask_;
+  TilePlan tiles_;
+  std::size_t batch_ = 1;
+  std::optional<HeadDecoder> decoder_;
+  std::optional<TileStage> stage_;
+  DetectFilter filter_;
+  CandidateMerge merge_;
+  std::vector<const float*> outputs_;    // the network's, on the host
+  std::unique_ptr<NetworkBoxes> boxes_;  // of one tile
+  std::vector<Candidate> candidates_;    // of all tiles; its size is their number at most
+  std::size_t count_ = 0, overflowed_ = 0;
+};
+
+// Set-up: one picture, for the command line. All of it is analysed, as `config` says but without
+// its mask: a lone picture has no angles. The default limits are made for panoramas; pictures of
+// anything want LimitsPerClass{}. Throws as Detector does, and std::runtime_error if the device
+// fails.
+Detections detect_in_picture(gpu::Device& device, const Plan& plan, const DetectorConfig& config,
+                             const Surface& picture, ColourMatrix matrix, ColourRange range);
+
+}  // namespace gantry

@@ -1,0 +1,131 @@
+// Turns what a detection network puts out into boxes.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/detections.hpp"
+
+namespace gantry {
+
+// C classes, N anchors. Boxes are centre x, centre y, width, height in network pixels unless said.
+enum class Head {
+  automatic,   // from the shapes of the outputs
+  yolov8,      // v8, v9, v11, v12: [B, 4+C, N] or [B, N, 4+C]: box, class scores
+  yolov5,      // v5, v6, v7, decoded YOLOX: [B, N, 5+C]: box, objectness, class scores
+  yolox,       // [B, N, 5+C] on raw grids of stride 8, 16, 32: offset, log size, objectness, scores
+  end_to_end,  // v10: [B, N, 6]: left, top, right, bottom, score, class; no merging needed
+  footandball,  // maps [B, h, w, ·] at 1/16: player_bbox 4, player_conf 2; at 1/4: ball_conf 2
+};
+// "auto", "yolov8", "yolov5", "yolox", "end_to_end", "footandball". Throws std::invalid_argument.
+Head parse_head(std::string_view name);
+std::string_view name_of(Head head);
+
+struct HeadTensor {
+  std::string name;
+  std::vector<std::int64_t> shape;
+};
+
+// "1x84x8400", for messages.
+std::string shape_text(std::span<const std::int64_t> shape);
+
+// A class of the network and what it is to us. Classes that are not mapped compete for the highest
+// score, but are not reported.
+struct ClassMapping {
+  int network = 0;
+  ObjectClass object = ObjectClass::other;
+};
+// From the metadata of an export, `{0: 'person', 1: 'sports ball'}`: names that end in "ball" are
+// balls; person, player and goalkeeper are persons; names with "referee" are referees. No others.
+std::vector<ClassMapping> classes_from_names(std::string_view names);
+
+// Network pixels, from the input's top left edge.
+struct NetworkBox {
+  float x = 0, y = 0, width = 0, height = 0;  // centre and size
+  float confidence = 0;
+  ObjectClass object = ObjectClass::other;
+};
+
+// The best boxes of one tile. When it is full the weakest makes room, so that the outcome does not
+// depend on the order.
+class NetworkBoxes {
+ public:
+  static constexpr std::size_t kCapacity = 1024;
+  void clear() { count_ = overflowed_ = 0; }
+  void add(const NetworkBox& box) noexcept;
+  std::span<const NetworkBox> view() const { return {items_.data(), count_}; }
+  std::size_t overflowed() const { return overflowed_; }
+
+ private:
+  std::array<NetworkBox, kCapacity> items_;
+  std::size_t count_ = 0, overflowed_ = 0;
+};
+
+class HeadDecoder {
+ public:
+  // Set-up. `classes` empty: COCO's person and sports ball where the network has 80 classes, ball
+  // and player for footandball. `confidence`: the least that is reported, per ObjectClass, above 0.
+  // Throws std::invalid_argument naming the outputs and what would be right: shapes that do not fit
+  // the head or fit several, a mapped class that the network does not have.
+  HeadDecoder(Head head, std::span<const HeadTensor> outputs, int network_width, int network_height,
+              std::span<const ClassMapping> classes,
+              const std::array<float, kObjectClasses>& confidence);
+
+  Head head() const { return head_; }
+  int classes() const { return classes_; }
+  // Bytes of all outputs of one batch element.
+  std::uint64_t bytes() const;
+  // `outputs`: the tensors' first values, in the order given at set-up. Adds the boxes of one batch
+  // element. Values that are not finite give no box. Any thread, no allocation.
+  void decode(std::span<const float* const> outputs, int batch_element,
+              NetworkBoxes& boxes) const noexcept;
+
+ private:
+  struct Anchors {  // where a rank 3 output keeps its values
+    const float* data = nullptr;
+    std::size_t anchor_stride = 1, channel_stride = 1;
+    float at(std::size_t anchor, std::size_t channel) const {
+      return data[anchor * anchor_stride + channel * channel_stride];
+    }
+  };
+
+  void choose(std::span<const HeadTensor> outputs);
+  void use_anchors(std::span<const HeadTensor> outputs);
+  void use_maps(std::span<const HeadTensor> outputs);
+  void map_classes(std::span<const ClassMapping> classes,
+                   const std::array<float, kObjectClasses>& confidence);
+
+  void decode_scores(const Anchors& values, NetworkBoxes& boxes) const noexcept;
+  void decode_objectness(const Anchors& values, NetworkBoxes& boxes) const noexcept;
+  void decode_end_to_end(const Anchors& values, NetworkBoxes& boxes) const noexcept;
+  void decode_map(const float* scores, const float* offsets, int columns, int rows,
+                  std::size_t mapping, NetworkBoxes& boxes) const noexcept;
+  // Adds the box of one anchor if its best class is wanted. `first`: the channel of class 0.
+  void add_best(const Anchors& values, std::size_t anchor, std::size_t first, float objectness,
+                NetworkBoxes& boxes) const noexcept;
+  NetworkBox ungrid(NetworkBox box, std::size_t anchor) const noexcept;
+
+  struct Wanted {
+    std::size_t network = 0;
+    float confidence = 0;
+    ObjectClass object = ObjectClass::other;
+  };
+  Head head_;
+  int width_, height_;
+  int classes_ = 0;
+  std::vector<Wanted> wanted_;
+  std::vector<int> wanted_of_class_;  // index into wanted_ by network class, -1: not mapped
+  float least_confidence_ = 1;
+  // Rank 3 heads: which output, and its layout.
+  std::size_t output_ = 0, anchors_ = 0, channels_ = 0;
+  bool channels_first_ = false;
+  // footandball: which outputs.
+  std::size_t player_box_ = 0, player_score_ = 0, ball_score_ = 0;
+};
+
+}  // namespace gantry

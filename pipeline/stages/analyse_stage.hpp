@@ -1,0 +1,38 @@
+// Runs the detector on the latest panorama, or on every n-th, and hands its findings on.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "pipeline/detector.hpp"
+#include "pipeline/stages/links.hpp"
+#include "pipeline/stages/pace_stage.hpp"
+#include "pipeline/telemetry.hpp"
+
+namespace gantry {
+
+class AnalyseStage {
+ public:
+  // `every`: analyse panoramas whose number is a multiple of it. `passed` is rung when `progress`
+  // has moved.
+  AnalyseStage(AnalysisLink& in, Detector& detector, int every, DetectionsLink& out,
+               AnalysisProgress& progress, Signal& passed, Telemetry& telemetry)
+      : in_(in), detector_(detector), every_(static_cast<std::uint64_t>(every)), out_(out),
+        progress_(progress), passed_(passed), telemetry_(telemetry) {}
+
+  // One panorama; blocks until there is one and until it is analysed. False when no more will come.
+  // The detector's submission thread. A detector that fails is switched off: the picture goes on.
+  bool step() noexcept;
+
+ private:
+  void analyse(const PanoramaFrame& panorama) noexcept;
+
+  AnalysisLink& in_;
+  Detector& detector_;
+  std::uint64_t every_;
+  DetectionsLink& out_;
+  AnalysisProgress& progress_;
+  Signal& passed_;
+  Telemetry& telemetry_;
+  Detections found_;
+  bool failed_ = false;
+};
+
+}  // namespace gantry

@@ -1,0 +1,26 @@
+// Takes the pictures of one camera and hands them on.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "pipeline/stages/links.hpp"
+#include "pipeline/telemetry.hpp"
+
+namespace gantry {
+
+class CaptureStage {
+ public:
+  CaptureStage(Camera& camera, SurfacePool& pool, CaptureLink& out, CameraTelemetry& counts,
+               Telemetry& telemetry)
+      : camera_(camera), pool_(pool), out_(out), counts_(counts), telemetry_(telemetry) {}
+
+  // One picture; blocks until it is there. False when no more will come. The camera's thread.
+  bool step() noexcept;
+
+ private:
+  Camera& camera_;
+  SurfacePool& pool_;
+  CaptureLink& out_;
+  CameraTelemetry& counts_;
+  Telemetry& telemetry_;
+};
+
+}  // namespace gantry

@@ -1,0 +1,38 @@
+// The links between the stages: what they carry, how deep they are, and why.
+//
+// A link gives up its oldest item when live, and waits when files are filmed fast (see link.hpp).
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "pipeline/delay_ring.hpp"
+#include "pipeline/detections.hpp"
+#include "pipeline/frames.hpp"
+#include "pipeline/link.hpp"
+
+namespace gantry {
+
+// What the pacing thread asks the renderer for.
+struct RenderJob {
+  PanoramaFrame panorama;  // empty surface: a slate
+  CameraPose pose;
+  std::int64_t capture_ns = 0;       // of the moment shown
+  std::int64_t presentation_ns = 0;  // when it is due
+  std::uint64_t number = 0;
+  double slate_s = 0;  // seconds until the first picture, for the slate's text
+};
+
+using CaptureLink = Link<CameraFrame, 4>;       // a camera is at most three pictures ahead
+using PairLink = Link<FramePair, 2>;            // the stitcher takes one at a time
+using RingLink = Link<PanoramaFrame, 8>;        // the pacer wakes at each
+using AnalysisLink = Link<PanoramaFrame, 1>;    // the latest wins
+using CompletionLink = Link<PanoramaFrame, 8>;  // watched for their end on the device
+using DetectionsLink = Link<Detections, 4>;
+using RenderLink = Link<RenderJob, 4>;
+using PresentLink = Link<ViewFrame, 4>;
+using OutputLink = Link<ViewFrame, 12>;        // an encoder may hiccup for 0.4 s
+using PanoramaOutputLink = Link<PanoramaFrame, 12>;
+
+inline ViewFrame share(const ViewFrame& f) {
+  return {f.surface.share(), f.ready, f.capture_ns, f.presentation_ns, f.number, f.pose, f.slate};
+}
+
+}  // namespace gantry

@@ -1,0 +1,68 @@
+// The pacing loop.
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/stages/pace_stage.hpp"
+
+#include "hal/clock/clock.hpp"
+
+namespace gantry {
+
+bool PaceStage::step() noexcept {
+  const auto epoch = wake_.epoch();
+  take_detections();
+  const bool ended = take_panoramas() && !held_.surface;
+  const Presentation p = pacer_.next(ring_, clock::now_ns(), ended);
+  if (p.kind == Presentation::Kind::end || abandoned_.load(std::memory_order_relaxed)) {
+    out_.close();
+    return false;
+  }
+  if (p.kind != Presentation::Kind::wait)
+    ask_for(p);
+  else if (!took_)  // else look again: more may lie in the link
+    wake_.wait(epoch, p.wake_ns);
+  return true;
+}
+
+void PaceStage::abandon() noexcept {
+  abandoned_.store(true, std::memory_order_relaxed);
+  wake_.ring();
+}
+
+void PaceStage::take_detections() noexcept {
+  while (detections_.pop(found_)) director_.observe(found_);
+}
+
+// True when no panorama will come any more. When filming fast one panorama at a time enters the
+// ring, so that each instant's decision sees exactly the detections up to it.
+bool PaceStage::take_panoramas() noexcept {
+  took_ = false;
+  for (;;) {
+    if (!held_.surface && !panoramas_.pop(held_)) return panoramas_.finished();
+    if (!analysed(held_)) return false;
+    ring_.push(std::move(held_));
+    held_ = {};
+    took_ = true;
+    if (behind_) return false;
+  }
+}
+
+bool PaceStage::analysed(const PanoramaFrame& frame) const noexcept {
+  return !behind_ || frame.capture_ns <= behind_->passed_ns.load(std::memory_order_acquire);
+}
+
+void PaceStage::ask_for(const Presentation& p) noexcept {
+  RenderJob job;
+  job.capture_ns = p.capture_ns;
+  job.presentation_ns = p.presentation_ns;
+  job.number = number_++;
+  if (p.kind == Presentation::Kind::slate) {
+    job.slate_s = 1e-9 * static_cast<double>(pacer_.delay_ns());
+  } else if (const PanoramaFrame* panorama = ring_.at(p.capture_ns)) {
+    job.panorama = share(*panorama);
+    job.pose = director_.pose(p.capture_ns);
+  }
+  if (p.kind == Presentation::Kind::repeat) telemetry_.repeated.add();
+  ring_.evict_before(pacer_.shown_ns());
+  out_.push(std::move(job));
+}
+
+}  // namespace gantry

@@ -1,0 +1,60 @@
+// The pacing thread: owns the delay ring, asks the director where to look, and says what is drawn
+// when. A frame thread: nothing is allocated.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <atomic>
+
+#include "pipeline/delay_ring.hpp"
+#include "pipeline/director.hpp"
+#include "pipeline/pacer.hpp"
+#include "pipeline/stages/links.hpp"
+#include "pipeline/telemetry.hpp"
+
+namespace gantry {
+
+// How far the detector has come; panoramas are held back behind it when files are filmed fast, so
+// that the same files give the same film.
+struct AnalysisProgress {
+  std::atomic<std::int64_t> passed_ns{INT64_MIN};  // capture instant of the last one looked at
+};
+
+class PaceStage {
+ public:
+  // `wake` is rung by both links and, with `behind`, by the analysis. `behind`: null when live.
+  PaceStage(RingLink& panoramas, DetectionsLink& detections, Signal& wake, DelayRing& ring,
+            Pacer& pacer, Director& director, RenderLink& out, const AnalysisProgress* behind,
+            Telemetry& telemetry)
+      : panoramas_(panoramas), detections_(detections), wake_(wake), ring_(ring), pacer_(pacer),
+        director_(director), out_(out), behind_(behind), telemetry_(telemetry) {}
+
+  // One decision, or sleeps until one is due. False when all was shown.
+  bool step() noexcept;
+  // Shows nothing more: the next step is the last. Any thread.
+  void abandon() noexcept;
+
+  // The panorama shown last; after the end of the thread.
+  const PanoramaFrame* last() const { return ring_.empty() ? nullptr : &ring_.newest(); }
+
+ private:
+  void take_detections() noexcept;
+  bool take_panoramas() noexcept;
+  bool analysed(const PanoramaFrame& frame) const noexcept;
+  void ask_for(const Presentation& presentation) noexcept;
+
+  RingLink& panoramas_;
+  DetectionsLink& detections_;
+  Signal& wake_;
+  DelayRing& ring_;
+  Pacer& pacer_;
+  Director& director_;
+  RenderLink& out_;
+  const AnalysisProgress* behind_;
+  Telemetry& telemetry_;
+  PanoramaFrame held_;  // behind the analysis
+  bool took_ = false;   // a panorama entered the ring in this step
+  Detections found_;
+  std::uint64_t number_ = 0;
+  std::atomic<bool> abandoned_{false};
+};
+
+}  // namespace gantry

@@ -1,0 +1,37 @@
+// Holds every view until its instant and hands it to the outputs: the output clock's last step.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <vector>
+
+#include "pipeline/stages/links.hpp"
+#include "pipeline/telemetry.hpp"
+
+namespace gantry {
+
+struct ViewOutput {
+  OutputLink* link = nullptr;
+  bool slate = false;  // takes the waiting slate too
+};
+
+class PresentStage {
+ public:
+  // `on_time`: wait for the presentation instant; otherwise hand on at once (files, fast).
+  PresentStage(PresentLink& in, std::vector<ViewOutput> outputs, bool on_time,
+               std::int64_t interval_ns, Telemetry& telemetry)
+      : in_(in), outputs_(std::move(outputs)), on_time_(on_time), interval_ns_(interval_ns),
+        telemetry_(telemetry) {}
+
+  // One view. False when no more will come. A submission thread: it waits for the device.
+  bool step() noexcept;
+
+ private:
+  void measure(const ViewFrame& view) noexcept;
+
+  PresentLink& in_;
+  std::vector<ViewOutput> outputs_;
+  bool on_time_;
+  std::int64_t interval_ns_;
+  Telemetry& telemetry_;
+};
+
+}  // namespace gantry

@@ -1,0 +1,60 @@
+// The rendering loop.
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/stages/render_stage.hpp"
+
+#include "hal/clock/clock.hpp"
+#include "hal/log/log.hpp"
+
+namespace gantry {
+
+bool RenderStage::step() noexcept {
+  RenderJob job;
+  if (!in_.pop_wait(job)) {
+    camera_.drain();
+    out_.close();
+    return false;
+  }
+  SurfaceRef surface = free_surface();
+  if (!surface) {
+    telemetry_.view_pool_dropped.add();
+    return true;
+  }
+  ViewFrame view;
+  const Status status = draw(job, std::move(surface), view);
+  if (status != Status::ok) {
+    if (status == Status::device_lost && telemetry_.render_failed.read() == 0)
+      log::error("render: the device refuses kernels; views are missing from now on");
+    telemetry_.render_failed.add();
+    return true;
+  }
+  view.presentation_ns = job.presentation_ns;
+  view.number = job.number;
+  out_.push(std::move(view));
+  return true;
+}
+
+Status RenderStage::draw(const RenderJob& job, SurfaceRef surface, ViewFrame& view) noexcept {
+  if (!job.panorama.surface) {
+    Slate::Text text;
+    view.slate = true;
+    return slate_.render(Slate::filling_text(job.slate_s, text), std::move(surface), view);
+  }
+  const Status status = camera_.render(job.panorama, job.pose, std::move(surface), view);
+  if (status != Status::ok) return status;
+  if (const auto duration_ns = camera_.last_duration_ns()) telemetry_.render.add(duration_ns);
+  const auto& traffic = camera_.traffic();
+  telemetry_.bytes_moved.add(traffic.panorama_read + traffic.view_written + traffic.view_copied);
+  telemetry_.bytes_floor.add(traffic.panorama_read + traffic.view_written);
+  return Status::ok;
+}
+
+SurfaceRef RenderStage::free_surface() noexcept {
+  SurfaceRef surface = views_.acquire();
+  while (!surface && wait_for_surface_) {
+    clock::sleep_until_ns(clock::now_ns() + clock::kMillisecond_ns);
+    surface = views_.acquire();
+  }
+  return surface;
+}
+
+}  // namespace gantry

@@ -1,0 +1,35 @@
+// Cuts the virtual camera's view out of the panorama that the pacer chose, or draws the slate.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "pipeline/slate.hpp"
+#include "pipeline/stages/links.hpp"
+#include "pipeline/telemetry.hpp"
+#include "pipeline/virtual_camera.hpp"
+
+namespace gantry {
+
+class RenderStage {
+ public:
+  // `wait_for_surface`: wait for a free surface instead of dropping the view (files, fast).
+  RenderStage(RenderLink& in, VirtualCamera& camera, Slate& slate, SurfacePool& views,
+              PresentLink& out, bool wait_for_surface, Telemetry& telemetry)
+      : in_(in), camera_(camera), slate_(slate), views_(views), out_(out),
+        wait_for_surface_(wait_for_surface), telemetry_(telemetry) {}
+
+  // One view; blocks until one is asked for. False when no more will come. A submission thread.
+  bool step() noexcept;
+
+ private:
+  SurfaceRef free_surface() noexcept;
+  Status draw(const RenderJob& job, SurfaceRef surface, ViewFrame& view) noexcept;
+
+  RenderLink& in_;
+  VirtualCamera& camera_;
+  Slate& slate_;
+  SurfacePool& views_;
+  PresentLink& out_;
+  bool wait_for_surface_;
+  Telemetry& telemetry_;
+};
+
+}  // namespace gantry

@@ -1,0 +1,57 @@
+// The stitch kernel with its tables on a device: pictures in, one launch, a panorama out.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "pipeline/colour_match.hpp"
+#include "pipeline/stitch_tables.hpp"
+
+namespace gantry {
+
+class StitchKernel {
+ public:
+  // How the work is cut; both write the same bytes.
+  enum class Shape {
+    tiles,   // 32×16 pixels a work item, whole runs of source lines: CPUs
+    blocks,  // 4×2 pixels a work item: GPUs
+  };
+  static Shape shape_for(const gpu::Info& device);
+
+  // Set-up. `cameras`, `panorama`: the layouts of all pictures. Compiles, and launches once, so that
+  // nothing is compiled later. Throws std::invalid_argument if sizes do not belong together,
+  // std::runtime_error if the device refuses.
+  StitchKernel(gpu::Device& device, const StitchMesh& mesh, std::span<const Nv12Layout> cameras,
+               const Nv12Layout& panorama, ColourRange range, Shape shape);
+
+  // A picture of each camera, null where it is missing; at least one is there.
+  using Pictures = std::array<const cl::Buffer*, Rig::kMostCameras>;
+  using Colours = std::array<KernelColour, Rig::kMostCameras>;
+
+  // Enqueues one panorama. One submission thread: arguments belong to the kernel.
+  Status launch(const cl::CommandQueue& queue, const Pictures& pictures, const Colours& colours,
+                const cl::Buffer& panorama, const gpu::Wait& wait, cl::Event* done) noexcept;
+
+  // Bytes of the tables that one panorama reads.
+  std::uint64_t table_bytes() const { return table_bytes_; }
+
+ private:
+  void compile(gpu::Device& device, const StitchTables& tables, const Nv12Layout& panorama,
+               ColourRange range, Shape shape);
+  void warm_up(gpu::Device& device, std::span<const Nv12Layout> cameras,
+               const Nv12Layout& panorama);
+
+  std::size_t cameras_;
+  cl::Kernel kernel_;
+  gpu::Range global_, local_;
+  cl::Buffer formats_, nodes_, windows_;  // kernels do not hold their arguments
+  struct PresentBuffers {
+    cl::Buffer weights, kinds;
+  };
+  std::array<PresentBuffers, 1 << Rig::kMostCameras> present_;  // by the bits of the cameras
+  cl::Buffer unused_;                                           // stands in for a missing camera
+  std::uint64_t table_bytes_ = 0;
+};
+
+}  // namespace gantry

@@ -1,0 +1,38 @@
+// Every count and latency of a run, in the order in which a frame meets them.
+//
+// One thread adds to each field, any thread reads: the report, the progress line and the health
+// check look at the same numbers. The links count what they give up themselves. Once a run has
+// ended (firmware/appliance_run.cpp, report_drops()):
+//   per camera  captured = paired + unpaired + given up by its link
+//   pairs       paired = stitched + panorama_pool_dropped + stitch_failed + given up by the link
+//   panoramas   stitched = shown once + never shown + given up by the ring's link
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "hal/camera/rig.hpp"
+#include "pipeline/latency.hpp"
+
+namespace gantry {
+
+struct CameraTelemetry {
+  Counter captured;      // pictures that reached us
+  Counter pool_dropped;  // the device had one, no surface was free
+};
+
+struct Telemetry {
+  std::array<CameraTelemetry, Rig::kMostCameras> cameras;
+  Counter paired, panorama_pool_dropped, stitch_failed, stitched;
+  Counter analysed, analysis_skipped, analysis_failed;
+  Counter presented, repeated, late, slates, view_pool_dropped, render_failed;
+
+  Latency capture_to_panorama, stitch, detect, capture_to_detection, render, present_jitter, encode;
+  std::atomic<std::int64_t> largest_delay_error_ns{0};
+
+  // Bytes that the stages moved, and the least that is possible for what they did.
+  Counter bytes_moved, bytes_floor;
+};
+
+}  // namespace gantry
