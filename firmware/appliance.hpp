@@ -62,6 +62,9 @@ class Appliance {
   void stop() noexcept;
   // Nothing more is shown; files are completed at once. Any thread.
   void abandon() noexcept;
+  // Looks at the process's memory, for the report: what grows from the first call after warm-up to
+  // the last one while pictures come. The thread that called start(); now and then.
+  void sample_footprint();
   // Everything that was to be shown was shown, or the run was abandoned.
   bool ended() const noexcept;
   // Waits for the end, closes the outputs. After it the report is final.
@@ -143,6 +146,11 @@ class Appliance {
   // --- threads, in the same order; the last to be made, the first to go
   std::vector<std::unique_ptr<Thread>> threads_;
   std::int64_t start_ns_ = 0, end_ns_ = 0;
+  struct Footprint {
+    std::int64_t at_ns = 0, heap = 0, outstanding = 0, resident = 0;  // bytes
+  };
+  static Footprint footprint();
+  std::optional<Footprint> warm_, final_;
 };
 
 }  // namespace gantry

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -49,7 +50,10 @@ void Appliance::make_threads() {
 void Appliance::start() {
   if (config_.lock_memory) lock_memory();
   start_ns_ = clock::now_ns();
-  for (auto& line : cameras_) line.camera->start_at(start_ns_);
+  for (auto& line : cameras_) {
+    line.camera->start_at(start_ns_);
+    if (config_.duration_s > 0) line.stage->end_at(start_ns_ + std::llround(config_.duration_s * 1e9));
+  }
   make_threads();
   allocation_guard::seal();
 }
@@ -60,6 +64,19 @@ void Appliance::stop() noexcept {
 
 void Appliance::abandon() noexcept {
   if (pace_stage_) pace_stage_->abandon();
+}
+
+Appliance::Footprint Appliance::footprint() {
+  const auto allocations = allocation_guard::report();
+  return {clock::now_ns(), allocations.heap_growth_bytes, allocations.outstanding_bytes,
+          static_cast<std::int64_t>(resident_bytes())};
+}
+
+void Appliance::sample_footprint() {
+  if (!warm_)
+    warm_ = footprint();
+  else if (!threads_[cameras_.size()]->ended())  // pairs still come
+    final_ = footprint();
 }
 
 bool Appliance::ended() const noexcept {
@@ -130,6 +147,9 @@ void Appliance::report_memory(RunReport& r) const {
   r.allocations_counted = allocations.available;
   r.frame_thread_allocations = allocations.frame_thread_allocations;
   r.heap_growth_bytes = allocations.heap_growth_bytes;
+  if (warm_ && final_)
+    r.steady = {1e-9 * static_cast<double>(warm_->at_ns - start_ns_), final_->heap - warm_->heap,
+                final_->outstanding - warm_->outstanding, final_->resident - warm_->resident};
   for (const auto& account : allocations.by_thread) {
     RunReport::ThreadUse use{account.name, role_name(account.role), account.allocations + account.maps,
                              account.frees + account.unmaps,
@@ -152,9 +172,12 @@ RunReport Appliance::report() const {
   r.stitched = t.stitched.read();
   r.analysed = t.analysed.read();
   r.presented = t.presented.read();
-  r.repeated = t.repeated.read();
+  r.repeated = pacer_->counts().repeated;
   r.late = t.late.read();
   r.slates = t.slates.read();
+  const auto& asked = pacer_->counts();
+  r.asked_frames = asked.presented + asked.late;
+  r.asked_slates = asked.slates;
   r.delay_target_s = config_.delay_s;
   r.delay_max_error_ms = 1e-6 * static_cast<double>(t.largest_delay_error_ns.load());
   r.latency_ms = {{"capture_to_panorama", summary(t.capture_to_panorama)},

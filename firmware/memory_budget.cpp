@@ -211,4 +211,11 @@ std::size_t peak_resident_bytes() noexcept {
   return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
 }
 
+std::size_t resident_bytes() noexcept {
+  std::ifstream statm("/proc/self/statm");
+  std::size_t total = 0, resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
 }  // namespace gantry

@@ -72,5 +72,7 @@ bool lock_memory() noexcept;
 
 // The most memory that the process ever held, bytes.
 std::size_t peak_resident_bytes() noexcept;
+// What it holds now.
+std::size_t resident_bytes() noexcept;
 
 }  // namespace gantry

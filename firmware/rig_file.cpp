@@ -13,6 +13,7 @@
 #include <fmt/ranges.h>
 
 #include "firmware/toml_reader.hpp"
+#include "pipeline/lut_import.hpp"
 
 namespace gantry {
 namespace {
@@ -44,6 +45,8 @@ void read_panorama(TomlReader table, RigFile& out) {
   out.rig.feather = table.number("feather", 0, 90) * kRadian;
   out.uncovered =
       table.choice("uncovered", {"refuse", "black"}, 0) ? Uncovered::black : Uncovered::refuse;
+  if (const auto folder = table.text("luts", ""); !folder.empty())
+    out.luts = table.file().parent_path() / folder;
   table.finish();
 }
 
@@ -158,14 +161,33 @@ RigFile parse_rig_file(std::string_view text, const std::string& name) {
   return read_rig(parse_toml(text, name), name);
 }
 
+void fit_pictures(RigFile& rig, std::size_t camera, int width, int height) {
+  RigCamera& c = rig.rig.cameras[camera];
+  const int off = std::abs(width * c.lens.height - height * c.lens.width);
+  const bool same = width == c.lens.width && height == c.lens.height;
+  if (off > c.lens.width || (!rig.luts.empty() && !same))
+    throw std::runtime_error(fmt::format(
+        "camera {}: its pictures are {}x{}, the rig was made for {}x{}: {} are needed", c.name, width,
+        height, c.lens.width, c.lens.height, rig.luts.empty() ? "pictures of that shape" : "just these"));
+  c.lens = c.lens.scaled_to(width, height);
+}
+
+StitchMesh make_mesh(const RigFile& rig) {
+  if (rig.luts.empty()) return make_stitch_mesh(rig.rig, rig.uncovered);
+  const auto& panorama = rig.rig.panorama;
+  const auto& lens = rig.rig.cameras.front().lens;
+  return mesh_from_luts(read_lut_folder(rig.luts, panorama.width, panorama.height), lens.width, lens.height);
+}
+
 std::string rig_file_text(const RigFile& file) {
   const PanoramaGeometry& p = file.rig.panorama;
   std::string text = fmt::format(
       "[panorama]\nwidth = {}\nheight = {}\nyaw = [{:.10g}, {:.10g}]\npitch = [{:.10g}, {:.10g}]\n"
-      "feather = {:.10g}\nuncovered = \"{}\"\n\n[colour]\nmatrix = \"{}\"\nrange = \"{}\"\n",
+      "feather = {:.10g}\nuncovered = \"{}\"\n{}\n[colour]\nmatrix = \"{}\"\nrange = \"{}\"\n",
       p.width, p.height, p.yaw_left / kRadian, p.yaw_right / kRadian, p.pitch_bottom / kRadian,
       p.pitch_top / kRadian, file.rig.feather / kRadian,
       file.uncovered == Uncovered::black ? "black" : "refuse",
+      file.luts.empty() ? "" : fmt::format("luts = \"{}\"\n", file.luts.string()),
       file.rig.matrix == ColourMatrix::bt709 ? "bt709" : "bt601",
       file.rig.range == ColourRange::full ? "full" : "limited");
   for (const RigCamera& camera : file.rig.cameras) text += camera_text(camera);

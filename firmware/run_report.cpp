@@ -60,7 +60,7 @@ Json outputs_of(const RunReport& r) {
 }  // namespace
 
 std::string to_json(const RunReport& r) {
-  const Json json = {
+  Json json = {
       {"version", r.version},
       {"device", r.device},
       {"duration_s", rounded(r.duration_s)},
@@ -74,6 +74,7 @@ std::string to_json(const RunReport& r) {
       {"repeated", r.repeated},
       {"late", r.late},
       {"slates", r.slates},
+      {"asked", {{"frames", r.asked_frames}, {"repeats", r.repeated}, {"slates", r.asked_slates}}},
       {"drops", Json(r.drops)},
       {"delay", {{"target_s", r.delay_target_s}, {"max_error_ms", rounded(r.delay_max_error_ms)}}},
       {"latency_ms", latency_of(r)},
@@ -84,6 +85,11 @@ std::string to_json(const RunReport& r) {
       {"outputs", outputs_of(r)},
       {"bottleneck", r.bottleneck},
   };
+  if (r.steady)
+    json["growth_after_warm_up"] = {{"from_s", rounded(r.steady->from_s)},
+                                    {"heap_bytes", r.steady->heap_bytes},
+                                    {"outstanding_bytes", r.steady->outstanding_bytes},
+                                    {"resident_bytes", r.steady->resident_bytes}};
   return json.dump(2) + "\n";
 }
 

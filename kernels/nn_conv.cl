@@ -24,8 +24,7 @@ WIDE __kernel void prepare(__global const float* x, int x_at, int x_image, int x
                            int rows, int phases, int columns, int pad_y, int pad_x) {
   const int row = (int)get_global_id(0) / phases, phase = (int)get_global_id(0) % phases;
   const int c = (int)get_global_id(1), n = (int)get_global_id(2);
-  __global float* to =
-      y + y_at + (((n * channels + c) * rows + row) * phases + phase) * columns;
+  __global float* to = y + y_at + (((n * channels + c) * rows + row) * phases + phase) * columns;
   const int in = row - pad_y;
   if (in < 0 || in >= height) {
     for (int i = 0; i < columns; ++i) to[i] = 0.0f;
@@ -39,7 +38,7 @@ WIDE __kernel void prepare(__global const float* x, int x_at, int x_image, int x
   for (int i = 0; i < first; ++i) to[i] = 0.0f;
   if (phases == 1) {
     int i = first;
-    for (; i + VEC <= last; i += VEC) vstore(vload(from + i + shift), to + i);
+    for (; i + VEC <= last; i += VEC) store_vector(load_vector(from + i + shift), to + i);
     for (; i < last; ++i) to[i] = from[i + shift];
   } else {
     for (int i = first; i < last; ++i) to[i] = from[i * phases + shift];
@@ -57,18 +56,18 @@ INLINE int2 unit_at(int u, int units_per_row, int width, int row_step, int* lane
 
 INLINE vfloat finish(vfloat v, __global const float* residual, int has_residual, int residual_first,
                      int function, float alpha, float beta) {
-  const vfloat r = has_residual ? vload(residual) : (vfloat)(0.0f);
+  const vfloat r = has_residual ? load_vector(residual) : (vfloat)(0.0f);
   if (residual_first) return apply(function, v + r, alpha, beta);
   return apply(function, v, alpha, beta) + r;
 }
 
-#define CONV_ARGUMENTS                                                                            \
-  __global const float *restrict x, int x_at, int x_image, int x_plane, int row_step,             \
+#define CONV_ARGUMENTS                                                                             \
+  __global const float *restrict x, int x_at, int x_image, int x_plane, int row_step,              \
       __global const float *restrict weights, int weights_at, __global const float *restrict bias, \
-      int bias_at, __global const int *restrict taps, int taps_at, int tap_count,                 \
-      __global float *restrict y, int y_at, int y_image, int y_plane,                             \
-      __global const float *restrict residual, int residual_at, int residual_image,               \
-      int residual_plane, int has_residual, int residual_first, int width, int units_per_row,     \
+      int bias_at, __global const int *restrict taps, int taps_at, int tap_count,                  \
+      __global float *restrict y, int y_at, int y_image, int y_plane,                              \
+      __global const float *restrict residual, int residual_at, int residual_image,                \
+      int residual_plane, int has_residual, int residual_first, int width, int units_per_row,      \
       int units, int inputs, int outputs, int groups, int function, float alpha, float beta
 
 // Weights: [group][block of CO outputs][input channel][tap][CO].
@@ -100,7 +99,7 @@ INLINE void conv_tile(int tile, int block, int single, CONV_ARGUMENTS) {
       __global const float* from = single ? plane : plane + tap[t];
       vfloat v[UNITS];
 #pragma unroll
-      for (int u = 0; u < UNITS; ++u) v[u] = vload(from + at[u].x);
+      for (int u = 0; u < UNITS; ++u) v[u] = load_vector(from + at[u].x);
 #pragma unroll
       for (int c = 0; c < CO; ++c) {
         const vfloat k = (vfloat)(w[c]);
@@ -113,21 +112,24 @@ INLINE void conv_tile(int tile, int block, int single, CONV_ARGUMENTS) {
   const int first = block * CO;
 #pragma unroll
   for (int c = 0; c < CO; ++c) {
-    if (first + c >= outputs) break;
-    const int channel = group * outputs + first + c;
-    __global float* to = y + y_at + image * y_image + channel * y_plane;
-    __global const float* r = residual + residual_at + image * residual_image + channel * residual_plane;
+    if (first + c < outputs) {
+      const int channel = group * outputs + first + c;
+      __global float* to = y + y_at + image * y_image + channel * y_plane;
+      __global const float* r =
+          residual + residual_at + image * residual_image + channel * residual_plane;
 #pragma unroll
-    for (int u = 0; u < UNITS; ++u)
-      store_part(finish(sum[c][u], r + at[u].y, has_residual, residual_first, function, alpha, beta),
-                 to + at[u].y, lanes);
+      for (int u = 0; u < UNITS; ++u)
+        store_part(
+            finish(sum[c][u], r + at[u].y, has_residual, residual_first, function, alpha, beta),
+            to + at[u].y, lanes);
+    }
   }
 }
 
-#define CONV_VALUES                                                                              \
-  x, x_at, x_image, x_plane, row_step, weights, weights_at, bias, bias_at, taps, taps_at,        \
+#define CONV_VALUES                                                                                \
+  x, x_at, x_image, x_plane, row_step, weights, weights_at, bias, bias_at, taps, taps_at,          \
       tap_count, y, y_at, y_image, y_plane, residual, residual_at, residual_image, residual_plane, \
-      has_residual, residual_first, width, units_per_row, units, inputs, outputs, groups,        \
+      has_residual, residual_first, width, units_per_row, units, inputs, outputs, groups,          \
       function, alpha, beta
 
 // kxk: blocks of channels first where the weights are small, tiles first where they are large.
@@ -158,7 +160,7 @@ WIDE __kernel void conv_depthwise(CONV_ARGUMENTS) {
   for (int t = 0; t < tap_count; ++t) {
     const vfloat k = (vfloat)(w[t]);
 #pragma unroll
-    for (int u = 0; u < UNITS; ++u) sum[u] = mad(k, vload(plane + tap[t] + at[u].x), sum[u]);
+    for (int u = 0; u < UNITS; ++u) sum[u] = mad(k, load_vector(plane + tap[t] + at[u].x), sum[u]);
   }
   __global float* to = y + y_at + image * y_image + channel * y_plane;
   __global const float* r =
@@ -170,16 +172,17 @@ WIDE __kernel void conv_depthwise(CONV_ARGUMENTS) {
 }
 
 // Each output gathers the inputs that reach it. Weights: [input channel][output in group][ky][kx].
-// Global ids: column, row, image times output channel.
+// Global ids: place in the output's plane (`items` of them), image times output channel.
 __kernel void conv_transpose(__global const float* x, int x_at, int x_image, int x_plane, int x_row,
                              int height, int width, __global const float* weights, int weights_at,
                              __global const float* bias, int bias_at, __global float* y, int y_at,
-                             int y_image, int y_plane, int y_row, int inputs, int outputs,
+                             int y_image, int y_plane, int out_width, int inputs, int outputs,
                              int groups, int kernel_y, int kernel_x, int stride_y, int stride_x,
-                             int dilation_y, int dilation_x, int pad_y, int pad_x) {
-  const int column = (int)get_global_id(0), row = (int)get_global_id(1);
+                             int dilation_y, int dilation_x, int pad_y, int pad_x, int items) {
+  const int place = (int)get_global_id(0), row = place / out_width, column = place % out_width;
+  if (place >= items) return;
   const int channels = outputs * groups;
-  const int image = (int)get_global_id(2) / channels, channel = (int)get_global_id(2) % channels;
+  const int image = (int)get_global_id(1) / channels, channel = (int)get_global_id(1) % channels;
   const int group = channel / outputs, out = channel % outputs;
   float sum = bias[bias_at + channel];
   for (int i = 0; i < inputs; ++i) {
@@ -196,5 +199,5 @@ __kernel void conv_transpose(__global const float* x, int x_at, int x_image, int
       }
     }
   }
-  y[y_at + image * y_image + channel * y_plane + row * y_row + column] = sum;
+  y[y_at + image * y_image + channel * y_plane + place] = sum;
 }

@@ -20,7 +20,7 @@ INLINE void locate(__global const int* table, int rank, int operands, int row, i
 
 // VEC elements, `stride` apart, of which the first `lanes` exist.
 INLINE vfloat load_strided(__global const float* p, int stride, int lanes) {
-  if (stride == 1) return vload(p);
+  if (stride == 1) return load_vector(p);
   if (stride == 0) return (vfloat)(p[0]);
   union {
     vfloat all;
@@ -54,6 +54,28 @@ WIDE __kernel void unary(__global const float* x, int x_at, __global float* y, i
   for (int i = begin; i < end; i += VEC) {
     const vfloat v = load_strided(x + at[0] + i * sx, sx, end - i);
     store_strided(apply(function, v, alpha, beta), y + at[1] + i * sy, sy, end - i);
+  }
+}
+
+// A copy whose input runs along the last but one dimension while its output runs along the last: VEC
+// rows are read at once and turned. The table is that of unary. Global ids: run of kChunk elements of
+// the last dimension, VEC elements of the last but one, all other dimensions.
+WIDE __kernel void turn(__global const float* x, int x_at, __global float* y, int y_at,
+                        __global const int* tables, int table_at, int rank) {
+  __global const int* table = tables + table_at;
+  const int rows = table[rank - 2], size = table[rank - 1];
+  const int first = (int)get_global_id(1) * VEC;
+  int at[2] = {x_at, y_at};
+  locate(table, rank, 2, (int)get_global_id(2) * rows + first, at);
+  const int sx = table[2 * rank - 1], row_y = table[3 * rank - 2];
+  const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, size);
+  const int wanted = min(VEC, rows - first);
+  float square[VEC][VEC];
+  for (int i = begin; i < end; i += VEC) {
+    const int lanes = min(VEC, end - i);
+    for (int k = 0; k < lanes; ++k) store_vector(load_vector(x + at[0] + (i + k) * sx), square[k]);
+    for (int r = 0; r < wanted; ++r)
+      for (int k = 0; k < lanes; ++k) y[at[1] + r * row_y + i + k] = square[k][r];
   }
 }
 

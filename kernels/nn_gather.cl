@@ -6,10 +6,12 @@ static inline int index_of(float raw, int size) {
   return clamp(i < 0 ? i + size : i, 0, size - 1);
 }
 
-// x [outer][size][inner], y [outer][picks][inner]. Global ids: inner, pick, outer.
+// x [outer][size][inner], y [outer][picks][inner]. Global ids: pick times inner, outer.
 __kernel void gather(__global const float* x, int x_at, __global const float* indices,
                      int indices_at, __global float* y, int y_at, int size, int picks, int inner) {
-  const int i = (int)get_global_id(0), pick = (int)get_global_id(1), o = (int)get_global_id(2);
+  const int i = (int)get_global_id(0) % inner, pick = (int)get_global_id(0) / inner,
+            o = (int)get_global_id(1);
+  if (pick >= picks) return;
   const int from = index_of(indices[indices_at + pick], size);
   y[y_at + (o * picks + pick) * inner + i] = x[x_at + (o * size + from) * inner + i];
 }
@@ -19,9 +21,10 @@ __kernel void gather(__global const float* x, int x_at, __global const float* in
 __kernel void gather_elements(__global const float* x, int x_at, __global const float* indices,
                               int indices_at, __global float* y, int y_at,
                               __global const int* tables, int table_at, int rank, int axis,
-                              int size) {
+                              int size, int items) {
   __global const int* table = tables + table_at;
   const int i = (int)get_global_id(0);
+  if (i >= items) return;
   int rest = i, from = x_at;
   for (int d = rank - 1; d >= 0; --d) {
     const int k = rest % table[d];

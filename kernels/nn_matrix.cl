@@ -30,7 +30,7 @@ WIDE __kernel void matmul(__global const float* a, int a_at, int a_row, int a_co
     a_rows[r] = a_at + min(row + r, m - 1) * a_row;
   }
   for (int i = 0; i < k; ++i) {
-    const vfloat v = vload(b + b_at + i * b_row + column);
+    const vfloat v = load_vector(b + b_at + i * b_row + column);
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) sum[r] = mad((vfloat)(a[a_rows[r] + i * a_column]), v, sum[r]);
   }

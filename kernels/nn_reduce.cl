@@ -1,5 +1,5 @@
 // Reductions, softmax and the place of extremes along dimensions of strided tensors, and the k
-// largest or smallest.
+// largest or smallest. Launches may be rounded up past their `items`.
 // SPDX-License-Identifier: Apache-2.0
 #include "nn_math.clh"
 
@@ -16,13 +16,19 @@ INLINE int2 offsets_of(__global const int* table, int rank, int i) {
 
 INLINE float reduce_two(int kind, float s, float v) {
   switch (kind) {
-    case 2: return fmax(s, v);
-    case 3: return fmin(s, v);
-    case 4: return s * v;
+    case 2:
+      return fmax(s, v);
+    case 3:
+      return fmin(s, v);
+    case 4:
+      return s * v;
     case 5:
-    case 6: return mad(v, v, s);
-    case 7: return s + fabs(v);
-    default: return s + v;
+    case 6:
+      return mad(v, v, s);
+    case 7:
+      return s + fabs(v);
+    default:
+      return s + v;
   }
 }
 
@@ -31,7 +37,8 @@ INLINE float reduce_two(int kind, float s, float v) {
 // firmware/compile/ir.hpp. Global id: the output's elements.
 __kernel void reduce(__global const float* x, int x_at, __global float* y, int y_at,
                      __global const int* tables, int table_at, int kept, int reduced, int outer,
-                     int kind, float factor) {
+                     int kind, float factor, int items) {
+  if ((int)get_global_id(0) >= items) return;
   __global const int* keep = tables + table_at;
   __global const int* fold = keep + 3 * kept;
   const int2 at = offsets_of(keep, kept, (int)get_global_id(0));
@@ -56,7 +63,8 @@ __kernel void reduce(__global const float* x, int x_at, __global float* y, int y
 // Global id: all other dimensions. NaN is never taken.
 __kernel void arg_extreme(__global const float* x, int x_at, __global float* y, int y_at,
                           __global const int* tables, int table_at, int kept, int length, int step,
-                          int minimum, int last) {
+                          int minimum, int last, int items) {
+  if ((int)get_global_id(0) >= items) return;
   const int2 at = offsets_of(tables + table_at, kept, (int)get_global_id(0));
   float best = x[x_at + at.x];
   int place = 0;
@@ -74,7 +82,8 @@ __kernel void arg_extreme(__global const float* x, int x_at, __global float* y, 
 // One row for each item. Global id: all other dimensions.
 __kernel void softmax(__global const float* x, int x_at, __global float* y, int y_at,
                       __global const int* tables, int table_at, int kept, int length, int x_step,
-                      int y_step, int logarithm) {
+                      int y_step, int logarithm, int items) {
+  if ((int)get_global_id(0) >= items) return;
   const int2 at = offsets_of(tables + table_at, kept, (int)get_global_id(0));
   __global const float* from = x + x_at + at.x;
   __global float* to = y + y_at + at.y;
@@ -107,14 +116,14 @@ WIDE __kernel void softmax_rows(__global const float* x, int x_at, __global floa
   } u;
   const int whole = length / VEC * VEC;
   u.all = (vfloat)(-INFINITY);
-  for (int i = 0; i < whole; i += VEC) u.all = fmax(u.all, vload(from + i));
+  for (int i = 0; i < whole; i += VEC) u.all = fmax(u.all, load_vector(from + i));
   float largest = -INFINITY;
   for (int i = 0; i < VEC; ++i) largest = fmax(largest, u.each[i]);
   for (int i = whole; i < length; ++i) largest = fmax(largest, from[i]);
   u.all = (vfloat)(0.0f);
   for (int i = 0; i < whole; i += VEC) {
-    const vfloat e = exact_exp(vload(from + i) - largest);
-    vstore(e, to + i);
+    const vfloat e = exact_exp(load_vector(from + i) - largest);
+    store_vector(e, to + i);
     u.all += e;
   }
   float sum = 0.0f;
@@ -125,7 +134,7 @@ WIDE __kernel void softmax_rows(__global const float* x, int x_at, __global floa
     sum += e;
   }
   const float scale = 1.0f / sum;
-  for (int i = 0; i < whole; i += VEC) vstore(vload(to + i) * scale, to + i);
+  for (int i = 0; i < whole; i += VEC) store_vector(load_vector(to + i) * scale, to + i);
   for (int i = whole; i < length; ++i) to[i] *= scale;
 }
 
@@ -137,6 +146,7 @@ __kernel void top_k(__global const float* x, int x_at, __global float* values, i
                     int largest) {
   const int i = (int)get_global_id(0), o = (int)get_global_id(1) / inner,
             in = (int)get_global_id(1) % inner;
+  if (i >= length) return;
   __global const float* row = x + x_at + o * length * inner + in;
   const float mine = row[i * inner];
   int rank = 0;

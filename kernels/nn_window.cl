@@ -1,62 +1,135 @@
-// Pools and resizing over NCHW planes. Global ids: column, row, image times channel.
+// Pools and resizing over NCHW planes.
+//
+// Global ids: run of kChunk columns, output row, image times channel.
 // SPDX-License-Identifier: Apache-2.0
+#include "nn_math.clh"
 
-// average: 0: the largest; 1: divided by the inputs that exist; 2: by those in the padded picture.
-__kernel void pool(__global const float* x, int x_at, int x_image, int x_plane, int height, int width,
-                   __global float* y, int y_at, int y_image, int y_plane, int out_width,
-                   int channels, int kernel_y, int kernel_x, int stride_y, int stride_x,
-                   int dilation_y, int dilation_x, int pad_y, int pad_x, int pad_y_end,
-                   int pad_x_end, int average) {
-  const int column = (int)get_global_id(0), row = (int)get_global_id(1);
-  const int image = (int)get_global_id(2) / channels, channel = (int)get_global_id(2) % channels;
-  __global const float* plane = x + x_at + image * x_image + channel * x_plane;
-  const int top = row * stride_y - pad_y, left = column * stride_x - pad_x;
-  float largest = -INFINITY, sum = 0.0f;
-  int inside = 0, padded = 0;
-  for (int ky = 0; ky < kernel_y; ++ky) {
-    const int iy = top + ky * dilation_y;
-    const int exists_y = iy >= 0 && iy < height, room_y = iy < height + pad_y_end;
-    for (int kx = 0; kx < kernel_x; ++kx) {
-      const int ix = left + kx * dilation_x;
-      padded += room_y && ix < width + pad_x_end;
-      if (!exists_y || ix < 0 || ix >= width) continue;
-      const float v = plane[iy * width + ix];
-      largest = fmax(largest, v);
-      sum += v;
-      ++inside;
-    }
+#define kChunk 256
+
+// VEC values `step` apart from column `first` on, of which the first `lanes` are wanted; columns
+// outside of the row give `outside`.
+INLINE vfloat load_columns(__global const float* row, int first, int step, int width, int lanes,
+                           float outside) {
+  union {
+    vfloat all;
+    float each[VEC];
+  } u;
+  if (first >= 0 && first + (VEC - 1) * step < width) {
+    if (step == 1) return load_vector(row + first);
+    for (int i = 0; i < VEC; ++i) u.each[i] = row[first + i * step];
+    return u.all;
   }
-  const float mean = sum / (float)(average == 2 ? padded : max(inside, 1));
-  y[y_at + image * y_image + channel * y_plane + row * out_width + column] = average ? mean : largest;
+  for (int i = 0; i < VEC; ++i) {
+    const int at = first + i * step;
+    u.each[i] = i < lanes && at >= 0 && at < width ? row[at] : outside;
+  }
+  return u.all;
 }
 
-// Which input row and column each output row and column takes: one table of `out_height` rows, then
-// columns. The compiler fills it from the model's coordinate mode.
-__kernel void resize_nearest(__global const float* x, int x_at, int x_image, int x_plane, int width,
-                             __global float* y, int y_at, int y_image, int y_plane, int out_height,
-                             int out_width, int channels, __global const int* tables, int table_at) {
-  const int column = (int)get_global_id(0), row = (int)get_global_id(1);
+// How many of the taps of a window that begins at `begin` lie in 0 .. size-1.
+INLINE int taps_inside(int begin, int taps, int dilation, int size) {
+  int n = 0;
+  for (int k = 0; k < taps; ++k) n += begin + k * dilation >= 0 && begin + k * dilation < size;
+  return n;
+}
+
+#define POOL_ARGUMENTS                                                                        \
+  __global const float *x, int x_at, int x_image, int x_plane, int height, int width,         \
+      __global float *y, int y_at, int y_image, int y_plane, int out_width, int channels,     \
+      int kernel_y, int kernel_x, int stride_y, int stride_x, int dilation_y, int dilation_x, \
+      int pad_y, int pad_x
+
+WIDE __kernel void max_pool(POOL_ARGUMENTS) {
+  const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, out_width);
+  const int row = (int)get_global_id(1), top = row * stride_y - pad_y;
   const int image = (int)get_global_id(2) / channels, channel = (int)get_global_id(2) % channels;
-  __global const int* from = tables + table_at;
-  y[y_at + image * y_image + channel * y_plane + row * out_width + column] =
-      x[x_at + image * x_image + channel * x_plane + from[row] * width + from[out_height + column]];
+  __global const float* plane = x + x_at + image * x_image + channel * x_plane;
+  __global float* to = y + y_at + image * y_image + channel * y_plane + row * out_width;
+  for (int column = begin; column < end; column += VEC) {
+    vfloat largest = (vfloat)(-INFINITY);
+    for (int ky = 0; ky < kernel_y; ++ky) {
+      const int iy = top + ky * dilation_y;
+      if (iy < 0 || iy >= height) continue;
+      for (int kx = 0; kx < kernel_x; ++kx)
+        largest = fmax(largest,
+                       load_columns(plane + iy * width, column * stride_x - pad_x + kx * dilation_x,
+                                    stride_x, width, end - column, -INFINITY));
+    }
+    store_part(largest, to + column, end - column);
+  }
+}
+
+// Divided by the inputs that exist or, with count_padding, by those in the padded picture, which ends
+// pad_y_end and pad_x_end after the input.
+WIDE __kernel void average_pool(POOL_ARGUMENTS, int pad_y_end, int pad_x_end, int count_padding) {
+  const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, out_width);
+  const int row = (int)get_global_id(1), top = row * stride_y - pad_y;
+  const int image = (int)get_global_id(2) / channels, channel = (int)get_global_id(2) % channels;
+  __global const float* plane = x + x_at + image * x_image + channel * x_plane;
+  __global float* to = y + y_at + image * y_image + channel * y_plane + row * out_width;
+  const int rows = count_padding
+                       ? taps_inside(top + pad_y, kernel_y, dilation_y, height + pad_y + pad_y_end)
+                       : taps_inside(top, kernel_y, dilation_y, height);
+  for (int column = begin; column < end; column += VEC) {
+    vfloat sum = (vfloat)(0.0f);
+    for (int ky = 0; ky < kernel_y; ++ky) {
+      const int iy = top + ky * dilation_y;
+      if (iy < 0 || iy >= height) continue;
+      for (int kx = 0; kx < kernel_x; ++kx)
+        sum += load_columns(plane + iy * width, column * stride_x - pad_x + kx * dilation_x,
+                            stride_x, width, end - column, 0.0f);
+    }
+    union {
+      vfloat all;
+      float each[VEC];
+    } u;
+    for (int i = 0; i < VEC; ++i) {
+      const int left = (column + i) * stride_x - pad_x;
+      const int columns =
+          count_padding ? taps_inside(left + pad_x, kernel_x, dilation_x, width + pad_x + pad_x_end)
+                        : taps_inside(left, kernel_x, dilation_x, width);
+      u.each[i] = (float)max(rows * columns, 1);
+    }
+    store_part(sum / u.all, to + column, end - column);
+  }
+}
+
+#define RESIZE_ARGUMENTS                                                                     \
+  __global const float *x, int x_at, int x_image, int x_plane, int width, __global float *y, \
+      int y_at, int y_image, int y_plane, int out_height, int out_width, int channels,       \
+      __global const int *tables, int table_at
+
+// The table says which input row each output row takes, then which column each column.
+__kernel void resize_nearest(RESIZE_ARGUMENTS) {
+  const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, out_width);
+  const int row = (int)get_global_id(1);
+  const int image = (int)get_global_id(2) / channels, channel = (int)get_global_id(2) % channels;
+  __global const int* table = tables + table_at;
+  __global const float* restrict from =
+      x + x_at + image * x_image + channel * x_plane + table[row] * width;
+  __global float* restrict to = y + y_at + image * y_image + channel * y_plane + row * out_width;
+  __global const int* restrict columns = table + out_height;
+  for (int i = begin; i < end; ++i) to[i] = from[columns[i]];
 }
 
 // Two rows and two columns: a table of rows, next rows, columns, next columns, and one of the weights
-// of the next rows and of the next columns.
-__kernel void resize_linear(__global const float* x, int x_at, int x_image, int x_plane, int width,
-                            __global float* y, int y_at, int y_image, int y_plane, int out_height,
-                            int out_width, int channels, __global const int* tables, int table_at,
-                            __global const float* weights, int weights_at) {
-  const int column = (int)get_global_id(0), row = (int)get_global_id(1);
+// of the next rows, then of the next columns.
+__kernel void resize_linear(RESIZE_ARGUMENTS, __global const float* weights, int weights_at) {
+  const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, out_width);
+  const int row = (int)get_global_id(1);
   const int image = (int)get_global_id(2) / channels, channel = (int)get_global_id(2) % channels;
-  __global const int* rows = tables + table_at;
-  __global const int* columns = rows + 2 * out_height;
+  __global const int* table = tables + table_at;
   __global const float* plane = x + x_at + image * x_image + channel * x_plane;
-  __global const float* upper = plane + rows[row] * width;
-  __global const float* lower = plane + rows[out_height + row] * width;
-  const int left = columns[column], right = columns[out_width + column];
-  const float fy = weights[weights_at + row], fx = weights[weights_at + out_height + column];
-  y[y_at + image * y_image + channel * y_plane + row * out_width + column] =
-      mix(mix(upper[left], upper[right], fx), mix(lower[left], lower[right], fx), fy);
+  __global const float* restrict upper = plane + table[row] * width;
+  __global const float* restrict lower = plane + table[out_height + row] * width;
+  __global const int* restrict left = table + 2 * out_height;
+  __global const int* restrict right = left + out_width;
+  __global const float* restrict fraction = weights + weights_at + out_height;
+  __global float* restrict to = y + y_at + image * y_image + channel * y_plane + row * out_width;
+  const float fy = weights[weights_at + row];
+  for (int i = begin; i < end; ++i) {
+    const float top = mix(upper[left[i]], upper[right[i]], fraction[i]);
+    const float bottom = mix(lower[left[i]], lower[right[i]], fraction[i]);
+    to[i] = mix(top, bottom, fy);
+  }
 }

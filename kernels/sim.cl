@@ -1,10 +1,9 @@
 // The simulated camera: a still background made once, then per frame exposure, noise and actors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// The encoded picture is the square root of linear light (close to BT.709's curve), so that a change
-// of exposure or white balance is a 3×3 matrix on (Y, Cb, Cr). The background is kept in 16 bits:
-// full-size Y, then half-size (Cb, Cr) pairs with 0.5 added, in the layout of NV12.
-#include "sim_layout.clh"
+// The encoded picture is the square root of linear light (close to BT.709's curve), so that a
+// change of exposure or white balance is a 3×3 matrix on (Y, Cb, Cr). The background is kept in 16
+// bits: full-size Y, then half-size (Cb, Cr) pairs with 0.5 added, in the layout of NV12.
 #include "sim_ground.clh"
 
 #define STORED 65535.0f
@@ -57,7 +56,8 @@ __kernel void sim_background(__constant SimGround* g, __global const float4* mes
 
 // Standard normal noise, nearly: the sum of four uniform bytes.
 float8 noise8(uint seed, int x, int y) {
-  uint8 h = ((uint8)(0, 1, 2, 3, 4, 5, 6, 7) + (uint)x) * 0x9e3779b1u ^ ((uint)y * 0x85ebca77u + seed);
+  uint8 h =
+      ((uint8)(0, 1, 2, 3, 4, 5, 6, 7) + (uint)x) * 0x9e3779b1u ^ ((uint)y * 0x85ebca77u + seed);
   h = (h ^ h >> 15) * 0x2c1b3c6du;
   h = (h ^ h >> 13) * 0x297a2d39u;
   h ^= h >> 16;
@@ -73,7 +73,8 @@ Block load_background(__global const ushort* ground, int x, int y, int height, i
   Block b;
   b.y0 = convert_float8(vload8(0, ground + y * pitch + x)) * (1 / STORED);
   b.y1 = convert_float8(vload8(0, ground + (y + 1) * pitch + x)) * (1 / STORED);
-  const float8 c = convert_float8(vload8(0, ground + (height + y / 2) * pitch + x)) * (1 / STORED) - 0.5f;
+  const float8 c =
+      convert_float8(vload8(0, ground + (height + y / 2) * pitch + x)) * (1 / STORED) - 0.5f;
   b.cb = c.s00224466;
   b.cr = c.s11335577;
   return b;
@@ -82,12 +83,16 @@ Block load_background(__global const ushort* ground, int x, int y, int height, i
 // Exposure, white balance, noise and range; then the bytes.
 void store_block(__global const SimFrame* f, Block b, __global uchar* out, int x, int y, int height,
                  int pitch) {
-  const float8 y0 = f->transform[0] * b.y0 + (f->transform[1] * b.cb + f->transform[2] * b.cr + f->offset[0]);
-  const float8 y1 = f->transform[0] * b.y1 + (f->transform[1] * b.cb + f->transform[2] * b.cr + f->offset[0]);
+  const float8 y0 =
+      f->transform[0] * b.y0 + (f->transform[1] * b.cb + f->transform[2] * b.cr + f->offset[0]);
+  const float8 y1 =
+      f->transform[0] * b.y1 + (f->transform[1] * b.cb + f->transform[2] * b.cr + f->offset[0]);
   const float8 ym = 0.5f * (b.y0 + b.y1);
   const float8 luma = 0.5f * (ym + ym.s10325476);
-  const float8 cb = f->transform[3] * luma + f->transform[4] * b.cb + f->transform[5] * b.cr + f->offset[1];
-  const float8 cr = f->transform[6] * luma + f->transform[7] * b.cb + f->transform[8] * b.cr + f->offset[2];
+  const float8 cb =
+      f->transform[3] * luma + f->transform[4] * b.cb + f->transform[5] * b.cr + f->offset[1];
+  const float8 cr =
+      f->transform[6] * luma + f->transform[7] * b.cb + f->transform[8] * b.cr + f->offset[2];
   const uint seed = f->noise_seed;
   const float8 noisy0 = y0 + f->luma_noise * noise8(seed, x, y);
   const float8 noisy1 = y1 + f->luma_noise * noise8(seed, x, y + 1);
@@ -111,7 +116,8 @@ typedef struct {
   float8 along, cover, nx, ny;
 } Across;
 
-Across across_limb(float ax, float ay, float ra, float bx, float by, float rb, float8 px, float8 py) {
+Across across_limb(float ax, float ay, float ra, float bx, float by, float rb, float8 px,
+                   float8 py) {
   Across a;
   const float dx = bx - ax, dy = by - ay;
   const float8 qx = px - ax, qy = py - ay;
@@ -140,41 +146,49 @@ void paint_row(__global const SimFrame* f, __global const SimActor* actor,
                float8* cb, float8* cr) {
   const Across a = across_limb(c->ax, c->ay, c->ra, c->bx, c->by, c->rb, px, (float8)(y));
   const float8 nz = sqrt(fmax(1 - a.nx * a.nx - a.ny * a.ny, 0.0f));
-  const float8 lit = fmax(a.nx * actor->light[0] + a.ny * actor->light[1] + nz * actor->light[2], 0.0f);
+  const float8 lit =
+      fmax(a.nx * actor->light[0] + a.ny * actor->light[1] + nz * actor->light[2], 0.0f);
   const float8 brightness = sqrt(f->ambient * (0.75f - 0.25f * a.ny) + f->sun * lit) * shade;
   float8 second = clamp((a.along - c->split) * 64, 0.0f, 1.0f);
   if (c->pattern) {
     const float dx = c->bx - c->ax, dy = c->by - c->ay;
     const float8 side = (a.nx * dy - a.ny * dx) * rsqrt(fmax(dx * dx + dy * dy, 1e-6f));
-    const float8 wave = c->pattern == 1 ? cos(side * 9.0f) : c->pattern == 2 ? cos(a.along * 16) : side;
+    const float8 wave = c->pattern == 1   ? cos(side * 9.0f)
+                        : c->pattern == 2 ? cos(a.along * 16)
+                                          : side;
     second = clamp(0.5f + wave * 3, 0.0f, 1.0f);
   }
-  *luma = mix(*luma, mix((float8)(c->first[0]), (float8)(c->second[0]), second) * brightness, a.cover);
+  *luma =
+      mix(*luma, mix((float8)(c->first[0]), (float8)(c->second[0]), second) * brightness, a.cover);
   *cb = mix(*cb, mix((float8)(c->first[1]), (float8)(c->second[1]), second) * brightness, a.cover);
   *cr = mix(*cr, mix((float8)(c->first[2]), (float8)(c->second[2]), second) * brightness, a.cover);
 }
 
-// The ball, averaged over the exposure. Pentagons: the twelve corners of an icosahedron, by symmetry.
+// The ball, averaged over the exposure. Its patches are the twelve corners of an icosahedron.
 void paint_ball_row(__global const SimFrame* f, __global const SimActor* actor, float8 px, float y,
                     float8 shade, float8* luma, float8* cb, float8* cr) {
   __global const SimBallSprite* s = &f->ball;
   float8 cover = (float8)(0), sum0 = (float8)(0), sum1 = (float8)(0), sum2 = (float8)(0);
   for (int i = 0; i < SIM_BLUR_SAMPLES; ++i) {
     const float t = (i + 0.5f) / SIM_BLUR_SAMPLES;
-    const float r = mix(s->r0, s->r1, t), shown = fmax(r, 0.5f);
+    // The edge is a ramp one pixel wide, which adds π/12 to a disc's area: drawn as much smaller.
+    const float r = mix(s->r0, s->r1, t), shown = sqrt(fmax(r * r - 1.0f / 12, 0.25f));
     const float8 dx = px - mix(s->x0, s->x1, t);
     const float dy = y - mix(s->y0, s->y1, t);
-    const float8 c = clamp(0.5f + shown - sqrt(dx * dx + dy * dy), 0.0f, 1.0f) * (r * r / (shown * shown));
+    const float8 c =
+        clamp(0.5f + shown - sqrt(dx * dx + dy * dy), 0.0f, 1.0f) * fmin(3 * r * r, 1.0f);
     const float8 nx = clamp(dx / shown, -1.0f, 1.0f);
     const float ny = clamp(dy / shown, -1.0f, 1.0f);
     const float8 inside = nx * nx + ny * ny;
     const float8 nz = sqrt(fmax(1 - inside, 0.0f));
-    const float8 lit = fmax(nx * actor->light[0] + ny * actor->light[1] + nz * actor->light[2], 0.0f);
+    const float8 lit =
+        fmax(nx * actor->light[0] + ny * actor->light[1] + nz * actor->light[2], 0.0f);
     const float8 brightness = sqrt(f->ambient * (0.8f - 0.2f * ny) + f->sun * lit) * shade * c;
     const float8 a = fabs(s->orientation[0] * nx + s->orientation[1] * ny - s->orientation[2] * nz);
     const float8 b = fabs(s->orientation[3] * nx + s->orientation[4] * ny - s->orientation[5] * nz);
     const float8 d = fabs(s->orientation[6] * nx + s->orientation[7] * ny - s->orientation[8] * nz);
-    const float8 corner = fmax(fmax(a + 1.618034f * b, b + 1.618034f * d), d + 1.618034f * a) * 0.525731f;
+    const float8 corner =
+        fmax(fmax(a + 1.618034f * b, b + 1.618034f * d), d + 1.618034f * a) * 0.525731f;
     const float8 patch = clamp((corner - 0.93f) * 25, 0.0f, 1.0f) * s->patches;
     cover += c;
     sum0 += mix((float8)(s->colour[0]), (float8)(s->patch[0]), patch) * brightness;
@@ -189,9 +203,12 @@ void paint_ball_row(__global const SimFrame* f, __global const SimActor* actor, 
 
 // Tiles with actors in them, again and whole. One work-item per 8×2 pixels of a tile.
 __kernel void sim_actors(__global const SimFrame* f, int tiles_offset, int members_offset,
-                         __global const ushort* ground, __global uchar* out, int height, int pitch) {
-  __global const SimTile* tiles = (__global const SimTile*)((__global const uchar*)f + tiles_offset);
-  __global const ushort* members = (__global const ushort*)((__global const uchar*)f + members_offset);
+                         __global const ushort* ground, __global uchar* out, int height,
+                         int pitch) {
+  __global const SimTile* tiles =
+      (__global const SimTile*)((__global const uchar*)f + tiles_offset);
+  __global const ushort* members =
+      (__global const ushort*)((__global const uchar*)f + members_offset);
   const int blocks = SIM_TILE / 8 * (SIM_TILE / 2);
   const SimTile tile = tiles[get_global_id(0) / blocks];
   const int block = get_global_id(0) % blocks;
@@ -225,7 +242,8 @@ __kernel void sim_actors(__global const SimFrame* f, int tiles_offset, int membe
     for (int k = a->first_capsule; k < a->first_capsule + a->capsules; ++k) {
       __global const SimCapsule* c = f->capsules + k;
       if (misses(fmin(c->ax - c->ra, c->bx - c->rb) - 1, fmin(c->ay - c->ra, c->by - c->rb) - 1,
-                 fmax(c->ax + c->ra, c->bx + c->rb) + 1, fmax(c->ay + c->ra, c->by + c->rb) + 1, x, y))
+                 fmax(c->ax + c->ra, c->bx + c->rb) + 1, fmax(c->ay + c->ra, c->by + c->rb) + 1, x,
+                 y))
         continue;
       paint_row(f, a, c, px, (float)y, shade, &b.y0, &cb0, &cr0);
       paint_row(f, a, c, px, (float)(y + 1), shade, &b.y1, &cb1, &cr1);
@@ -237,7 +255,9 @@ __kernel void sim_actors(__global const SimFrame* f, int tiles_offset, int membe
   store_block(f, b, out, x, y, height, pitch);
 }
 
-bool code_bit(__global const SimFrame* f, int cell) { return f->code[cell >> 5] >> (cell & 31) & 1; }
+bool code_bit(__global const SimFrame* f, int cell) {
+  return f->code[cell >> 5] >> (cell & 31) & 1;
+}
 
 // The band at the top: 64 × 2 cells of the time code. One work-item per 2×2 pixels of it.
 __kernel void sim_band(__global const SimFrame* f, __global uchar* out, int height, int pitch,
@@ -250,8 +270,8 @@ __kernel void sim_band(__global const SimFrame* f, __global uchar* out, int heig
   out[(height + y / 2) * pitch + x] = out[(height + y / 2) * pitch + x + 1] = 128;
 }
 
-// What an LED board in the world (16 × 8 cells within a dark frame one cell wide) covers of a pixel:
-// up to four cells, each with its share in sixteenths. The frame is cell 128.
+// What an LED board (16 × 8 cells within a dark frame one cell wide) covers of a pixel: up to four
+// cells, each with its share in sixteenths. The frame is cell 128.
 typedef struct {
   uchar cell[4], share[4];
 } BoardPixel;
@@ -281,7 +301,8 @@ __kernel void sim_board_map(__constant SimGround* g, SimBoard board, __global co
     const float towards = dot(normal, d), t = dot(normal, corner) / towards;
     if (fabs(towards) < 1e-6f || t <= 0) continue;
     const float3 on = t * d - corner;
-    const float u = dot(on, right) / dot(right, right) * 16, v = dot(on, down) / dot(down, down) * 8;
+    const float u = dot(on, right) / dot(right, right) * 16,
+                v = dot(on, down) / dot(down, down) * 8;
     if (u < -1 || u >= 17 || v < -1 || v >= 9) continue;
     add_share(&p, u >= 0 && u < 16 && v >= 0 && v < 8 ? (int)v * 16 + (int)u : 128);
   }
@@ -289,8 +310,9 @@ __kernel void sim_board_map(__constant SimGround* g, SimBoard board, __global co
 }
 
 // One work-item per 2×2 pixels of the box.
-__kernel void sim_board(__global const SimFrame* f, __global const BoardPixel* map, __global uchar* out,
-                        int left, int top, int height, int pitch, int black, int white) {
+__kernel void sim_board(__global const SimFrame* f, __global const BoardPixel* map,
+                        __global uchar* out, int left, int top, int height, int pitch, int black,
+                        int white) {
   const int bx = get_global_id(0) * 2, by = get_global_id(1) * 2, columns = get_global_size(0) * 2;
   int total = 0;
   for (int k = 0; k < 4; ++k) {

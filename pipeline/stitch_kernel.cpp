@@ -22,7 +22,8 @@ enum Argument : cl_uint {
   kColour0
 };
 
-constexpr int kSlateLuma = 72;  // a grey that is clearly neither black nor picture
+constexpr std::size_t kStagedItems = 32;  // of a work-group
+constexpr int kSlateLuma = 72;            // a grey that is clearly neither black nor picture
 
 template <typename T>
 cl::Buffer constant(gpu::Device& device, const std::vector<T>& values) {
@@ -42,14 +43,10 @@ cl_short8 vector_of(const KernelColour& colour) {
   return v;
 }
 
-std::size_t round_up(int n, std::size_t multiple) {
-  return (static_cast<std::size_t>(n) + multiple - 1) / multiple * multiple;
-}
-
 }  // namespace
 
 StitchKernel::Shape StitchKernel::shape_for(const gpu::Info& device) {
-  return device.kind == gpu::Kind::cpu ? Shape::tiles : Shape::blocks;
+  return device.kind == gpu::Kind::cpu ? Shape::tiles : Shape::staged;
 }
 
 StitchKernel::StitchKernel(gpu::Device& device, const StitchMesh& mesh,
@@ -64,15 +61,15 @@ StitchKernel::StitchKernel(gpu::Device& device, const StitchMesh& mesh,
   compile(device, tables, panorama, range, shape);
   kernel_.setArg(kFormats, formats_ = formats_of(device, cameras));
   kernel_.setArg(kNodes, nodes_ = constant(device, tables.nodes));
-  kernel_.setArg(kWindows, windows_ = constant(device, tables.windows));
+  const auto& places = shape == Shape::tiles ? tables.windows : tables.boxes;
+  kernel_.setArg(kWindows, places_ = constant(device, places));
   for (std::size_t p = 0; p < tables.present.size(); ++p)
     present_[p + 1] = {constant(device, tables.present[p].weights),
                        constant(device, tables.present[p].kinds)};
   unused_ = cl::Buffer(device.context(), CL_MEM_READ_WRITE, 64);
-  // A panorama's worth of nodes is read once and, for tiles, of windows.
+  // A panorama's worth of nodes, and of windows or boxes, is read once.
   table_bytes_ = static_cast<std::uint64_t>(tables.nodes_per_camera()) * 2 * sizeof(cl_int) +
-                 tables.present.back().kinds.size();
-  if (shape == Shape::tiles) table_bytes_ += tables.windows.size() / cameras_ * sizeof(cl_uint);
+                 tables.present.back().kinds.size() + places.size() / cameras_ * sizeof(cl_uint);
   warm_up(device, cameras, panorama);
 }
 
@@ -80,18 +77,18 @@ void StitchKernel::compile(gpu::Device& device, const StitchTables& tables,
                            const Nv12Layout& panorama, ColourRange range, Shape shape) {
   const std::string options = fmt::format(
       "-cl-std=CL1.2 -D{} -DWIDTH={} -DHEIGHT={} -DPITCH={} -DBLACK={} -DSLATE={}",
-      shape == Shape::tiles ? "STITCH_TILES" : "STITCH_BLOCKS", panorama.width, panorama.height,
+      shape == Shape::tiles ? "STITCH_TILES" : "STITCH_STAGED", panorama.width, panorama.height,
       panorama.pitch, range == ColourRange::limited ? 16 : 0, kSlateLuma);
   const cl::Program program = device.build_family("stitch", options + tables.options());
+  const auto columns = static_cast<std::size_t>(tables.tile_columns);
   if (shape == Shape::tiles) {  // a work-group is a row of tiles
     kernel_ = cl::Kernel(program, "stitch_tiles");
-    const auto columns = static_cast<std::size_t>(tables.tile_columns);
     local_ = gpu::Range(columns, 1);
     global_ = gpu::Range(columns, static_cast<std::size_t>(tables.tile_rows));
   } else {
-    kernel_ = cl::Kernel(program, "stitch_blocks");
-    local_ = gpu::Range(32, 4);
-    global_ = gpu::Range(round_up((panorama.width + 3) / 4, 32), round_up(panorama.height / 2, 4));
+    kernel_ = cl::Kernel(program, "stitch_staged");
+    local_ = gpu::Range(kStagedItems, 1);
+    global_ = gpu::Range(columns * kStagedItems, static_cast<std::size_t>(tables.tile_rows));
   }
 }
 

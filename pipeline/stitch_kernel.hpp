@@ -12,10 +12,10 @@ namespace gantry {
 
 class StitchKernel {
  public:
-  // How the work is cut; both write the same bytes.
+  // How a tile of 32×16 pixels is made; both write the same bytes.
   enum class Shape {
-    tiles,   // 32×16 pixels a work item, whole runs of source lines: CPUs
-    blocks,  // 4×2 pixels a work item: GPUs
+    tiles,   // by one work item, from whole runs of source lines: CPUs
+    staged,  // by a work-group, from local memory: GPUs
   };
   static Shape shape_for(const gpu::Info& device);
 
@@ -45,7 +45,7 @@ class StitchKernel {
   std::size_t cameras_;
   cl::Kernel kernel_;
   gpu::Range global_, local_;
-  cl::Buffer formats_, nodes_, windows_;  // kernels do not hold their arguments
+  cl::Buffer formats_, nodes_, places_;  // kernels do not hold their arguments
   struct PresentBuffers {
     cl::Buffer weights, kinds;
   };

@@ -8,15 +8,14 @@
 // What a kernel may rely on:
 //   * Every position, whatever its weight, lies in [kInset, width − 1 − kInset] × the same of the
 //     height of the camera's picture, and so does what is interpolated between positions. The four
-//     bilinear taps at floor and floor + 1 are therefore always inside of the picture, for luma and
-//     for chroma at half size (sited at the luma pixel, x / 2, or between two, (x + 0.5) / 2 −
-//     0.5): no clamp is needed.
-//   * A node has a weight only if the camera wholly sees all cells around it; so in a cell where
-//   any
-//     of a camera's weights is not 0, its interpolated positions are those of the lens.
+//     bilinear taps at floor and floor + 1 are therefore always inside of the picture: for luma,
+//     and for chroma at half size, be its samples at every second luma pixel (x / 2) or half-way
+//     between two ((x − 0.5) / 2). No clamp is needed.
+//   * A node has a weight only if the camera wholly sees all cells around it. In a cell where any
+//     of a camera's weights is not 0, its interpolated positions are therefore those of the lens.
 //   * The weights of a node sum to 1 (covered) or are all 0. In cells that have both kinds the sum
-//     falls to 0 from one side to the other: what is missing to 1 is black (a soft edge one cell
-//     wide).
+//     falls to 0 from one side to the other, and what is missing to 1 is black: a soft edge that
+//     is one cell wide.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <vector>

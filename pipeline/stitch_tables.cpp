@@ -1,4 +1,4 @@
-// The mesh in fixed point, the kind of every tile, and the windows that hold the taps of its lines.
+// The mesh in fixed point, the weights of whoever is present, and the kind of every tile.
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/stitch_tables.hpp"
 
@@ -10,105 +10,13 @@
 
 #include <fmt/format.h>
 
+#include "pipeline/stitch_windows.hpp"
+
 namespace gantry {
 namespace {
 
 constexpr int kFullWeight = 65535;
 constexpr int kLargestPicture = 16384;  // positions are 32 bits with 16 behind the point
-constexpr int kRun = 32;                // source columns that a window holds
-constexpr int kMostLines = 31, kMostLine = 8191, kMostColumn = 16383;
-
-struct Span {
-  int low = INT32_MAX, high = INT32_MIN;
-  void add(int v) {
-    low = std::min(low, v);
-    high = std::max(high, v);
-  }
-};
-
-// Taps of one plane of a camera, as a window sees them.
-struct Plane {
-  std::size_t first_byte, bytes;  // of the whole picture
-  int pitch, width, height;       // of this plane, in samples
-  int sample_bytes;               // luma 1, chroma pairs 2
-};
-
-class WindowMaker {
- public:
-  WindowMaker(StitchTables& tables, int camera, const Nv12Layout& layout, int panorama_height)
-      : t_(tables),
-        x_(&tables.nodes[static_cast<std::size_t>(2 * camera) * tables.nodes_per_camera()]),
-        y_(x_ + tables.nodes_per_camera()),
-        out_(&tables.windows[static_cast<std::size_t>(camera) * tables.tile_columns *
-                             tables.tile_rows * StitchTables::kTileWindows]),
-        luma_{0, layout.bytes(), layout.pitch, layout.width, layout.height, 1},
-        chroma_{layout.chroma_offset(), layout.bytes(),    layout.pitch,
-                layout.width / 2,       layout.height / 2, 2},
-        panorama_height_(panorama_height) {}
-
-  // Sets the windows of a tile; false if some taps do not fit into theirs.
-  bool make(int tile_x, int tile_y) {
-    const int x0 = tile_x * StitchTables::kTileWidth, y0 = tile_y * StitchTables::kTileHeight;
-    const int bottom = std::min(y0 + StitchTables::kTileHeight, panorama_height_);
-    std::uint32_t* luma = out_ + (static_cast<std::ptrdiff_t>(tile_y) * t_.tile_columns + tile_x) *
-                                     StitchTables::kTileWindows;
-    std::uint32_t* chroma = luma + StitchTables::kLumaWindows;
-    bool fits = true;
-    for (int y = y0; y < bottom; y += 2)
-      for (const int half : {0, 16}) fits &= make_one(luma_, x0 + half, 16, 2 * y, 2, 2, *luma++);
-    for (int y = y0; y < bottom; y += 4)
-      fits &= make_one(chroma_, x0, 32, 2 * y + 1, y + 2 < bottom ? 2 : 1, 4, *chroma++);
-    return fits;
-  }
-
- private:
-  // A position at luma column x and half-line y2 (0, 1: the first line, half a line below it),
-  // as the kernel computes it, 1/2^16 pixel.
-  int at(const std::int32_t* n, int cell_x, int i, int y2) const {
-    const int step = 1 << t_.log_step, line = y2 / 2, j = line & (step - 1);
-    const std::int32_t* a = n + (line >> t_.log_step) * t_.node_columns + cell_x;
-    const std::int32_t* c = a + t_.node_columns;
-    const int upper = (a[0] << t_.log_step) + i * (a[1] - a[0]);
-    const int lower = (c[0] << t_.log_step) + i * (c[1] - c[0]);
-    return (upper << t_.log_step) + j * (lower - upper) + (y2 % 2 ? (lower - upper) >> 1 : 0);
-  }
-
-  // `columns` luma columns from x, `lines` lines from half-line y2, `spacing` half-lines apart.
-  // Within a cell positions are linear along a line: its ends bound them.
-  bool make_one(const Plane& p, int x, int columns, int y2, int lines, int spacing,
-                std::uint32_t& window) const {
-    const int step = 1 << t_.log_step, last = step - p.sample_bytes;
-    Span qx, qy;
-    for (int n = 0; n < lines; ++n)
-      for (int cell = x; cell < x + columns; cell += step)
-        for (const int i : {0, std::min(last, columns - p.sample_bytes)}) {
-          const int half_line = y2 + n * spacing, cell_x = cell >> t_.log_step;
-          const int px = at(x_, cell_x, i, half_line), py = at(y_, cell_x, i, half_line);
-          qx.add(p.sample_bytes == 1 ? (px + 256) >> 9 : (px + 512) >> 10);
-          qy.add(p.sample_bytes == 1 ? (py + 256) >> 9 : (py - 32768 + 512) >> 10);
-        }
-    if (qx.low < 0 || qy.low < 0 || qx.high > (p.width - 1) << 7 || qy.high > (p.height - 1) << 7)
-      return false;  // taps must be clamped
-    const int line = qy.low >> 7, last_line = (qy.high + 127) >> 7;
-    // The last run must end inside of the picture's memory.
-    const std::int64_t room = static_cast<std::int64_t>(p.bytes - p.first_byte) -
-                              static_cast<std::int64_t>(last_line) * p.pitch;
-    const auto last_column = (room - kRun * p.sample_bytes - 1) / p.sample_bytes;
-    const int column = static_cast<int>(std::min<std::int64_t>(qx.low >> 7, last_column));
-    if (column < 0 || ((qx.high + 127) >> 7) - column >= kRun || column > kMostColumn ||
-        last_line - line + 1 > kMostLines || line > kMostLine)
-      return false;
-    window = static_cast<std::uint32_t>(column) << 18 | static_cast<std::uint32_t>(line) << 5 |
-             static_cast<std::uint32_t>(last_line - line + 1);
-    return true;
-  }
-
-  const StitchTables& t_;
-  const std::int32_t *x_, *y_;
-  std::uint32_t* out_;
-  Plane luma_, chroma_;
-  int panorama_height_;
-};
 
 void set_sizes(StitchTables& t, const StitchMesh& mesh) {
   t.log_step = std::countr_zero(static_cast<unsigned>(mesh.step));
@@ -193,13 +101,15 @@ unsigned kind_of(const StitchTables& t, const StitchMesh& mesh, unsigned present
   return cameras | slate | (whole && std::has_single_bit(cameras) ? 0 : StitchTables::kBlend);
 }
 
-void set_kinds(StitchTables& t, const StitchMesh& mesh, const std::vector<unsigned>& fits) {
+void set_kinds(StitchTables& t, const StitchMesh& mesh, const std::vector<TileFits>& fits) {
   for (unsigned present = 1; present <= t.present.size(); ++present)
     for (int y = 0; y < t.tile_rows; ++y)
       for (int x = 0; x < t.tile_columns; ++x) {
         unsigned kind = kind_of(t, mesh, present, x, y);
         const unsigned cameras = kind & StitchTables::kCameras;
-        if (cameras && !(cameras & ~fits[static_cast<std::size_t>(y) * t.tile_columns + x]) &&
+        const TileFits& fit = fits[static_cast<std::size_t>(y) * t.tile_columns + x];
+        if (cameras && !(cameras & ~fit.inside)) kind |= StitchTables::kInside;
+        if (cameras && !(cameras & ~fit.windows) &&
             (x + 1) * StitchTables::kTileWidth <= mesh.panorama_width)
           kind |= StitchTables::kWindows;
         t.present[present - 1].kinds.push_back(static_cast<std::uint8_t>(kind));
@@ -230,18 +140,10 @@ StitchTables make_stitch_tables(const StitchMesh& mesh, std::span<const Nv12Layo
   StitchTables t;
   set_sizes(t, mesh);
   set_positions(t, mesh);
-  t.windows.resize(cameras.size() * t.tile_columns * t.tile_rows * StitchTables::kTileWindows);
   t.present.resize((std::size_t{1} << cameras.size()) - 1);
   for (unsigned present = 1; present <= t.present.size(); ++present) set_weights(t, mesh, present);
 
-  std::vector<unsigned> fits(static_cast<std::size_t>(t.tile_columns) * t.tile_rows);
-  for (std::size_t c = 0; c < cameras.size(); ++c) {
-    WindowMaker maker(t, static_cast<int>(c), cameras[c], mesh.panorama_height);
-    for (int y = 0; y < t.tile_rows; ++y)
-      for (int x = 0; x < t.tile_columns; ++x)
-        if (maker.make(x, y)) fits[static_cast<std::size_t>(y) * t.tile_columns + x] |= 1u << c;
-  }
-  set_kinds(t, mesh, fits);
+  set_kinds(t, mesh, set_windows(t, mesh.panorama_height, cameras));
   return t;
 }
 

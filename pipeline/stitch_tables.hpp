@@ -19,16 +19,18 @@ struct StitchTables {
 
   // Of a tile and a camera: two for each pair of luma lines, one for each pair of chroma lines.
   static constexpr int kLumaWindows = kTileHeight, kTileWindows = kLumaWindows + kTileHeight / 4;
+  static constexpr int kTileBoxes = 2;  // luma, chroma
 
   // The byte of a tile.
-  static constexpr unsigned kCameras = 15, kBlend = 16, kWindows = 32, kSlate = 64;
+  static constexpr unsigned kCameras = 15, kBlend = 16, kWindows = 32, kSlate = 64, kInside = 128;
 
   int log_step = 0;
   int node_columns = 0, node_rows = 0;  // padded to whole tiles and the kernel's vector loads
   int tile_columns = 0, tile_rows = 0;
 
   std::vector<std::int32_t> nodes;  // [camera][x, y][node], 1/2^(16 − 2·log_step) camera pixel
-  std::vector<std::uint32_t> windows;  // [camera][tile][kTileWindows]
+  std::vector<std::uint32_t> windows;  // [camera][tile][kTileWindows]; stitch_windows.clh
+  std::vector<std::uint32_t> boxes;    // [camera][tile][kTileBoxes]; stitch_staged.clh
 
   // The weights and tiles while certain cameras are present.
   struct Present {
@@ -42,8 +44,8 @@ struct StitchTables {
   std::string options() const;
 };
 
-// Set-up. Throws std::invalid_argument if the cameras are not those of the mesh or wider or higher
-// than 16384 pixels.
+// Set-up. Throws std::invalid_argument if the cameras are not those of the mesh, wider or higher
+// than 16384 pixels, or have an odd pitch.
 StitchTables make_stitch_tables(const StitchMesh& mesh, std::span<const Nv12Layout> cameras);
 
 }  // namespace gantry

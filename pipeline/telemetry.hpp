@@ -5,7 +5,8 @@
 // ended (firmware/appliance_run.cpp, report_drops()):
 //   per camera  captured = paired + unpaired + given up by its link
 //   pairs       paired = stitched + panorama_pool_dropped + stitch_failed + given up by the link
-//   panoramas   stitched = shown once + never shown + given up by the ring's link
+//   panoramas   stitched = asked for + never shown + given up by the ring or its link
+//   views       asked for + repeats + slates = presented + slates + given up on the way
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
@@ -26,7 +27,7 @@ struct Telemetry {
   std::array<CameraTelemetry, Rig::kMostCameras> cameras;
   Counter paired, panorama_pool_dropped, stitch_failed, stitched;
   Counter analysed, analysis_skipped, analysis_failed;
-  Counter presented, repeated, late, slates, view_pool_dropped, render_failed;
+  Counter presented, late, slates, view_pool_dropped, render_failed;
 
   Latency capture_to_panorama, stitch, detect, capture_to_detection, render, present_jitter, encode;
   std::atomic<std::int64_t> largest_delay_error_ns{0};

@@ -1,6 +1,6 @@
 // Measures the stitch of two 3840x2160 NV12 cameras to 5700x1900 NV12, beside copies and OpenCV.
 //
-// bench_stitch [--device NAME] [--shape tiles|blocks] [--rounds N]
+// bench_stitch [--device NAME] [--shape tiles|staged] [--rounds N]
 // Rounds of every candidate take turns; figures are medians over the rounds with the 10 and 90 %
 // quantiles, ratios are medians of the rounds' ratios.
 // SPDX-License-Identifier: Apache-2.0
@@ -151,7 +151,7 @@ void measure(const Options& options) {
   gpu::Device device(options.device, {});
   const auto shape = options.shape.empty()      ? StitchKernel::shape_for(device.info())
                      : options.shape == "tiles" ? StitchKernel::Shape::tiles
-                                                : StitchKernel::Shape::blocks;
+                                                : StitchKernel::Shape::staged;
   const Rig rig = test::parity_rig(5700, 1900, 3840, 2160);
   Ours ours(device, rig, shape);
   Copy copy(device);
@@ -178,7 +178,7 @@ void measure(const Options& options) {
     share.push_back(100 * ours.bytes() / time.wall / bandwidth);
   }
   std::printf("2x 3840x2160 -> 5700x1900 NV12 on %s, %s\n", device.info().name.c_str(),
-              shape == StitchKernel::Shape::tiles ? "tiles" : "blocks");
+              shape == StitchKernel::Shape::tiles ? "tiles" : "staged");
   print("stitch", Quantiles(fps), "fps");
   print("stitch, a frame", Quantiles(milliseconds), "ms");
   std::printf("%-34s %9.2f MB\n", "bytes, each once", ours.bytes() / 1e6);

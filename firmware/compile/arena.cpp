@@ -9,7 +9,8 @@
 namespace gantry::compile {
 namespace {
 
-constexpr std::int64_t kAlignment = 64;  // elements: four cache lines, OpenCL's base alignment twice
+constexpr std::int64_t kAlignment =
+    64;  // elements: four cache lines, OpenCL's base alignment twice
 
 struct Life {
   std::size_t first = std::numeric_limits<std::size_t>::max(), last = 0;

@@ -42,8 +42,7 @@ int Builder::integers(const std::vector<std::int64_t>& values) {
 }
 
 int Builder::scalar(double v, Type type) {
-  if (type == Type::integer)
-    return add_constant({{}, type, {}, {static_cast<std::int64_t>(v)}});
+  if (type == Type::integer) return add_constant({{}, type, {}, {static_cast<std::int64_t>(v)}});
   return add_constant({{}, type, {static_cast<float>(v)}, {}});
 }
 
@@ -60,7 +59,8 @@ std::vector<int> Builder::add_all(Operation operation, const std::vector<int>& i
   }
   Node node{layer, std::move(operation), inputs, {}};
   for (const auto& r : results) {
-    if (count(r.shape) == 0) throw std::invalid_argument("the result " + to_string(r.shape) + " is empty");
+    if (count(r.shape) == 0)
+      throw std::invalid_argument("the result " + to_string(r.shape) + " is empty");
     graph.values.push_back({"", r.shape, r.type, nullptr});
     node.outputs.push_back(static_cast<int>(graph.values.size()) - 1);
   }
@@ -72,9 +72,13 @@ int Builder::unary(Function function, int x, float alpha, float beta) {
   return add(Unary{{function, alpha, beta}}, {x});
 }
 
-int Builder::binary(Combine combine, int a, int b) { return add(Binary{combine}, {a, b}); }
+int Builder::binary(Combine combine, int a, int b) {
+  return add(Binary{combine}, {a, b});
+}
 
-int Builder::reshape(int x, const Shape& to) { return add(Reshape{to}, {x}); }
+int Builder::reshape(int x, const Shape& to) {
+  return add(Reshape{to}, {x});
+}
 
 int Builder::transpose(int x, const std::vector<std::int64_t>& permutation) {
   return add(Transpose{permutation}, {x});
@@ -109,8 +113,10 @@ int Builder::retype(int x, Type type) {
   if (const Constant* c = constant(x)) {
     Constant other{c->shape, type, {}, {}};
     for (std::size_t i = 0; i < c->count(); ++i) {
-      if (type == Type::real) other.reals.push_back(static_cast<float>(c->at(i)));
-      else other.integers.push_back(static_cast<std::int64_t>(c->at(i)));
+      if (type == Type::real)
+        other.reals.push_back(static_cast<float>(c->at(i)));
+      else
+        other.integers.push_back(static_cast<std::int64_t>(c->at(i)));
     }
     return add_constant(std::move(other));
   }

@@ -76,8 +76,8 @@ Report report_of(const Graph& graph, const Program& program, std::size_t plan_si
   for (std::size_t s = 0; s < program.steps.size(); ++s) {
     const auto& step = program.steps[s];
     const auto& made = program.tensors[static_cast<std::size_t>(program.step_outputs[s])];
-    r.layers.push_back({step.layer, made.name, to_string(made.shape), step.family + "/" + step.kernel,
-                        step.macs, step.bytes, live[s]});
+    r.layers.push_back({step.layer, made.name, to_string(made.shape),
+                        step.family + "/" + step.kernel, step.macs, step.bytes, live[s]});
     r.macs += step.macs;
   }
   r.weight_bytes = program.weights.size();
@@ -102,11 +102,10 @@ std::string Report::explain() const {
   }
   for (const auto& i : inputs) table += "input   " + i + "\n";
   for (const auto& o : outputs) table += "output  " + o + "\n";
-  table += fmt::format("{} steps, {:.3f} GMAC, weights {:.1f} MiB, arena at most {:.1f} MiB, plan {:.1f} MiB\n",
-                       layers.size(), static_cast<double>(macs) / 1e9,
-                       static_cast<double>(weight_bytes) / (1 << 20),
-                       static_cast<double>(arena_bytes) / (1 << 20),
-                       static_cast<double>(plan_bytes) / (1 << 20));
+  table += fmt::format(
+      "{} steps, {:.3f} GMAC, weights {:.1f} MiB, arena at most {:.1f} MiB, plan {:.1f} MiB\n",
+      layers.size(), static_cast<double>(macs) / 1e9, static_cast<double>(weight_bytes) / (1 << 20),
+      static_cast<double>(arena_bytes) / (1 << 20), static_cast<double>(plan_bytes) / (1 << 20));
   return table;
 }
 
@@ -116,16 +115,19 @@ std::vector<std::byte> compile_bytes(std::span<const std::byte> onnx, const std:
   const Target& target = target_named(options.target);
   Graph graph = import_onnx(onnx, name, {options.width, options.height, options.batch});
   graph.model_name = std::filesystem::path(name).stem().string();
-  if (options.fuse) fuse(graph);
-  else drop_unused(graph);
+  if (options.fuse)
+    fuse(graph);
+  else
+    drop_unused(graph);
   try {
     Layout layout = lay_out(graph);
     Program program = lower(graph, std::move(layout), target);
     lay_out_arena(program, options.keep_all_tensors);
     if (program.arena_elements > kMaximumElements)
-      throw std::runtime_error(fmt::format("the activations need {} MiB; the most is {} MiB: give a smaller "
-                                           "--input-size or --batch",
-                                           program.arena_elements >> 18, kMaximumElements >> 18));
+      throw std::runtime_error(
+          fmt::format("the activations need {} MiB; the most is {} MiB: give a smaller "
+                      "--input-size or --batch",
+                      program.arena_elements >> 18, kMaximumElements >> 18));
     auto bytes = plan_bytes(graph, program, target);
     if (report) *report = report_of(graph, program, bytes.size());
     return bytes;

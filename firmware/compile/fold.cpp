@@ -26,20 +26,26 @@ std::int64_t to_integer(double v) {
 Constant blank(const Inferred& result) {
   Constant c{result.shape, result.type, {}, {}};
   const auto n = static_cast<std::size_t>(count(result.shape));
-  if (c.type == Type::real) c.reals.resize(n);
-  else c.integers.resize(n);
+  if (c.type == Type::real)
+    c.reals.resize(n);
+  else
+    c.integers.resize(n);
   return c;
 }
 
 void store(Constant& c, std::size_t i, double v) {
-  if (c.type == Type::real) c.reals[i] = static_cast<float>(v);
-  else c.integers[i] = to_integer(v);
+  if (c.type == Type::real)
+    c.reals[i] = static_cast<float>(v);
+  else
+    c.integers[i] = to_integer(v);
 }
 
 // Copies an element as it is: integers keep all of their bits.
 void copy(Constant& to, std::size_t i, const Constant& from, std::size_t j) {
-  if (to.type == Type::integer && from.type == Type::integer) to.integers[i] = from.integers[j];
-  else store(to, i, from.at(j));
+  if (to.type == Type::integer && from.type == Type::integer)
+    to.integers[i] = from.integers[j];
+  else
+    store(to, i, from.at(j));
 }
 
 // Walks the result in row-major order with the matching offset into one input of given strides.
@@ -90,8 +96,10 @@ std::optional<Constant> evaluate(const Unary& op, const Inputs& in, const Inferr
   Constant out = blank(result);
   const Constant& x = *in[0]->constant;
   for (std::size_t i = 0; i < out.count(); ++i) {
-    if (op.activation.function == Function::identity) copy(out, i, x, i);
-    else store(out, i, apply(op.activation, x.at(i)));
+    if (op.activation.function == Function::identity)
+      copy(out, i, x, i);
+    else
+      store(out, i, apply(op.activation, x.at(i)));
   }
   return out;
 }
@@ -113,8 +121,10 @@ std::optional<Constant> evaluate(const Where&, const Inputs& in, const Inferred&
   Walk at_a(result.shape, broadcast_strides(a.shape, result.shape));
   Walk at_b(result.shape, broadcast_strides(b.shape, result.shape));
   for (std::size_t i = 0; i < out.count(); ++i, at_c.next(), at_a.next(), at_b.next()) {
-    if (c.at(at_c.offset()) != 0) copy(out, i, a, at_a.offset());
-    else copy(out, i, b, at_b.offset());
+    if (c.at(at_c.offset()) != 0)
+      copy(out, i, a, at_a.offset());
+    else
+      copy(out, i, b, at_b.offset());
   }
   return out;
 }
@@ -146,7 +156,9 @@ std::optional<Constant> evaluate(const Gather& op, const Inputs& in, const Infer
     std::int64_t pick = to_integer(indices.at(i / inner % picks));
     if (pick < 0) pick += size;
     if (pick < 0 || pick >= size) return std::nullopt;  // refused where it is imported
-    copy(out, i, x, (outer * static_cast<std::size_t>(size) + static_cast<std::size_t>(pick)) * inner + i % inner);
+    copy(out, i, x,
+         (outer * static_cast<std::size_t>(size) + static_cast<std::size_t>(pick)) * inner +
+             i % inner);
   }
   return out;
 }
@@ -169,20 +181,33 @@ std::optional<Constant> evaluate(const Reduce& op, const Inputs& in, const Infer
     double& s = sums[walk.offset()];
     const double v = x.at(i);
     switch (op.reduction) {
-      case Reduction::maximum: s = std::max(s, v); break;
-      case Reduction::minimum: s = std::min(s, v); break;
-      case Reduction::product: s *= v; break;
+      case Reduction::maximum:
+        s = std::max(s, v);
+        break;
+      case Reduction::minimum:
+        s = std::min(s, v);
+        break;
+      case Reduction::product:
+        s *= v;
+        break;
       case Reduction::square_sum:
-      case Reduction::norm: s += v * v; break;
-      case Reduction::absolute_sum: s += std::fabs(v); break;
+      case Reduction::norm:
+        s += v * v;
+        break;
+      case Reduction::absolute_sum:
+        s += std::fabs(v);
+        break;
       case Reduction::sum:
-      case Reduction::mean: s += v; break;
+      case Reduction::mean:
+        s += v;
+        break;
     }
   }
   for (std::size_t i = 0; i < sums.size(); ++i)
-    store(out, i, op.reduction == Reduction::mean   ? sums[i] / covered
-                  : op.reduction == Reduction::norm ? std::sqrt(sums[i])
-                                                    : sums[i]);
+    store(out, i,
+          op.reduction == Reduction::mean   ? sums[i] / covered
+          : op.reduction == Reduction::norm ? std::sqrt(sums[i])
+                                            : sums[i]);
   return out;
 }
 
@@ -219,59 +244,106 @@ std::optional<Constant> evaluate(const Expand&, const Inputs& in, const Inferred
 
 double apply(const Activation& a, double x) {
   switch (a.function) {
-    case Function::identity: return x;
-    case Function::relu: return std::max(x, 0.0);
-    case Function::leaky_relu: return x < 0 ? double{a.alpha} * x : x;
-    case Function::sigmoid: return 1 / (1 + std::exp(-x));
-    case Function::silu: return x / (1 + std::exp(-x));
-    case Function::hard_sigmoid: return hard(a, x);
-    case Function::hard_swish: return x * hard(a, x);
-    case Function::clip: return std::min(std::max(x, double{a.alpha}), double{a.beta});
-    case Function::tanh: return std::tanh(x);
-    case Function::mish: return x * std::tanh(std::log1p(std::exp(x)));
-    case Function::exp: return std::exp(x);
-    case Function::log: return std::log(x);
-    case Function::sqrt: return std::sqrt(x);
-    case Function::negate: return -x;
-    case Function::abs: return std::fabs(x);
-    case Function::erf: return std::erf(x);
-    case Function::floor: return std::floor(x);
-    case Function::ceil: return std::ceil(x);
-    case Function::round: return std::nearbyint(x);
-    case Function::reciprocal: return 1 / x;
-    case Function::elu: return x < 0 ? double{a.alpha} * std::expm1(x) : x;
-    case Function::softplus: return x > 20 ? x : std::log1p(std::exp(x));
-    case Function::truncate: return std::trunc(x);
-    case Function::is_true: return x != 0;
-    case Function::logical_not: return x == 0;
-    case Function::sin: return std::sin(x);
-    case Function::cos: return std::cos(x);
-    case Function::sign: return (x > 0) - (x < 0);
+    case Function::identity:
+      return x;
+    case Function::relu:
+      return std::max(x, 0.0);
+    case Function::leaky_relu:
+      return x < 0 ? double{a.alpha} * x : x;
+    case Function::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Function::silu:
+      return x / (1 + std::exp(-x));
+    case Function::hard_sigmoid:
+      return hard(a, x);
+    case Function::hard_swish:
+      return x * hard(a, x);
+    case Function::clip:
+      return std::min(std::max(x, double{a.alpha}), double{a.beta});
+    case Function::tanh:
+      return std::tanh(x);
+    case Function::mish:
+      return x * std::tanh(std::log1p(std::exp(x)));
+    case Function::exp:
+      return std::exp(x);
+    case Function::log:
+      return std::log(x);
+    case Function::sqrt:
+      return std::sqrt(x);
+    case Function::negate:
+      return -x;
+    case Function::abs:
+      return std::fabs(x);
+    case Function::erf:
+      return std::erf(x);
+    case Function::floor:
+      return std::floor(x);
+    case Function::ceil:
+      return std::ceil(x);
+    case Function::round:
+      return std::nearbyint(x);
+    case Function::reciprocal:
+      return 1 / x;
+    case Function::elu:
+      return x < 0 ? double{a.alpha} * std::expm1(x) : x;
+    case Function::softplus:
+      return x > 20 ? x : std::log1p(std::exp(x));
+    case Function::truncate:
+      return std::trunc(x);
+    case Function::is_true:
+      return x != 0;
+    case Function::logical_not:
+      return x == 0;
+    case Function::sin:
+      return std::sin(x);
+    case Function::cos:
+      return std::cos(x);
+    case Function::sign:
+      return (x > 0) - (x < 0);
   }
   return x;
 }
 
 double combine(Combine c, double a, double b) {
   switch (c) {
-    case Combine::add: return a + b;
-    case Combine::subtract: return a - b;
-    case Combine::multiply: return a * b;
-    case Combine::divide: return a / b;
-    case Combine::divide_integer: return b == 0 ? 0 : std::trunc(a / b);
-    case Combine::power: return std::pow(a, b);
-    case Combine::minimum: return std::min(a, b);
-    case Combine::maximum: return std::max(a, b);
-    case Combine::modulo: return b == 0 ? 0 : a - b * std::floor(a / b);
-    case Combine::remainder: return b == 0 ? 0 : std::fmod(a, b);
-    case Combine::equal: return a == b;
-    case Combine::less: return a < b;
-    case Combine::less_or_equal: return a <= b;
-    case Combine::greater: return a > b;
-    case Combine::greater_or_equal: return a >= b;
-    case Combine::logical_and: return a != 0 && b != 0;
-    case Combine::logical_or: return a != 0 || b != 0;
-    case Combine::logical_xor: return (a != 0) != (b != 0);
-    case Combine::prelu: return a < 0 ? a * b : a;
+    case Combine::add:
+      return a + b;
+    case Combine::subtract:
+      return a - b;
+    case Combine::multiply:
+      return a * b;
+    case Combine::divide:
+      return a / b;
+    case Combine::divide_integer:
+      return b == 0 ? 0 : std::trunc(a / b);
+    case Combine::power:
+      return std::pow(a, b);
+    case Combine::minimum:
+      return std::min(a, b);
+    case Combine::maximum:
+      return std::max(a, b);
+    case Combine::modulo:
+      return b == 0 ? 0 : a - b * std::floor(a / b);
+    case Combine::remainder:
+      return b == 0 ? 0 : std::fmod(a, b);
+    case Combine::equal:
+      return a == b;
+    case Combine::less:
+      return a < b;
+    case Combine::less_or_equal:
+      return a <= b;
+    case Combine::greater:
+      return a > b;
+    case Combine::greater_or_equal:
+      return a >= b;
+    case Combine::logical_and:
+      return a != 0 && b != 0;
+    case Combine::logical_or:
+      return a != 0 || b != 0;
+    case Combine::logical_xor:
+      return (a != 0) != (b != 0);
+    case Combine::prelu:
+      return a < 0 ? a * b : a;
   }
   return a;
 }

@@ -128,8 +128,12 @@ class Fuser {
     for (std::size_t i = 0; i < values->size(); ++i) {
       const double k = (*values)[i];
       switch (binary->combine) {
-        case Combine::multiply: scale[i] = k; break;
-        case Combine::add: shift[i] = k; break;
+        case Combine::multiply:
+          scale[i] = k;
+          break;
+        case Combine::add:
+          shift[i] = k;
+          break;
         case Combine::divide:
           if (side == 1) return false;
           scale[i] = 1 / k;
@@ -138,7 +142,8 @@ class Fuser {
           scale[i] = side == 1 ? -1 : 1;
           shift[i] = side == 1 ? k : -k;
           break;
-        default: return false;
+        default:
+          return false;
       }
       if (!std::isfinite(scale[i]) || !std::isfinite(shift[i])) return false;
     }
@@ -197,7 +202,8 @@ class Fuser {
   bool fuse_residual(Node& node) {
     const auto* binary = as<Binary>(&node);
     if (!binary || binary->combine != Combine::add) return false;
-    if (value(node.inputs[0]).shape != value(node.inputs[1]).shape || node.inputs[0] == node.inputs[1])
+    if (value(node.inputs[0]).shape != value(node.inputs[1]).shape ||
+        node.inputs[0] == node.inputs[1])
       return false;
     for (std::size_t side = 2; side-- > 0;) {
       Node* conv = convolution_of(node.inputs[side]);
@@ -234,6 +240,8 @@ void drop_unused(Graph& graph) {
   graph.nodes = std::move(kept);
 }
 
-void fuse(Graph& graph) { Fuser(graph).run(); }
+void fuse(Graph& graph) {
+  Fuser(graph).run();
+}
 
 }  // namespace gantry::compile

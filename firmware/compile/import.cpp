@@ -64,7 +64,9 @@ const onnx::TensorProto* OperatorCall::tensor(std::string_view name) const {
   return a ? &a->t() : nullptr;
 }
 
-int OperatorCall::optional(std::size_t i) const { return i < inputs.size() ? inputs[i] : kAbsent; }
+int OperatorCall::optional(std::size_t i) const {
+  return i < inputs.size() ? inputs[i] : kAbsent;
+}
 
 int OperatorCall::input(std::size_t i) const {
   if (optional(i) == kAbsent)
@@ -197,7 +199,8 @@ class Importer {
         if (d == 3) size = options_.width.value_or(size);
       }
       if (size == 0) {
-        open += fmt::format(" {}{}", d, dims[d].dim_param().empty() ? "" : " (" + dims[d].dim_param() + ")");
+        open += fmt::format(" {}{}", d,
+                            dims[d].dim_param().empty() ? "" : " (" + dims[d].dim_param() + ")");
         (d == 0 ? batch_asked : size_asked) = true;
       }
       if (size < 0 || size > kMaximumElements)

@@ -10,7 +10,9 @@ namespace {
 
 using Inputs = std::vector<const Value*>;
 
-[[noreturn]] void refuse(const std::string& why) { throw std::invalid_argument(why); }
+[[noreturn]] void refuse(const std::string& why) {
+  throw std::invalid_argument(why);
+}
 
 void require(bool condition, const char* why) {
   if (!condition) refuse(why);
@@ -24,8 +26,8 @@ std::int64_t windows(std::int64_t in, const Window& w, int axis, bool ceil) {
   require(w.pad_begin[axis] >= 0 && w.pad_end[axis] >= 0 && w.pad_begin[axis] <= 1 << 20 &&
               w.pad_end[axis] <= 1 << 20,
           "padding out of range");
-  const std::int64_t room = in + w.pad_begin[axis] + w.pad_end[axis] -
-                            (w.dilation[axis] * (w.kernel[axis] - 1) + 1);
+  const std::int64_t room =
+      in + w.pad_begin[axis] + w.pad_end[axis] - (w.dilation[axis] * (w.kernel[axis] - 1) + 1);
   if (room < 0) refuse("the window is larger than the padded input");
   const std::int64_t up = ceil ? w.stride[axis] - 1 : 0;
   std::int64_t n = (room + up) / w.stride[axis] + 1;
@@ -41,6 +43,7 @@ Inferred shape_of(const Conv& op, const Inputs& in) {
   require(op.group >= 1 && w[0] % op.group == 0, "groups do not divide the output channels");
   require(x[1] == w[1] * op.group, "the weights are for another number of input channels");
   require(w[2] == op.window.kernel[0] && w[3] == op.window.kernel[1], "kernel_shape is wrong");
+  require(in[1]->constant && (!in[2] || in[2]->constant), "weights and bias must be constants");
   if (in[2]) require(in[2]->shape == Shape{w[0]}, "the bias has another number of channels");
   return {{x[0], w[0], windows(x[2], op.window, 0, false), windows(x[3], op.window, 1, false)}};
 }
@@ -54,6 +57,7 @@ Inferred shape_of(const ConvTranspose& op, const Inputs& in) {
   require(w[2] == op.window.kernel[0] && w[3] == op.window.kernel[1], "kernel_shape is wrong");
   if (in[2])
     require(in[2]->shape == Shape{w[1] * op.group}, "the bias has another number of channels");
+  require(in[1]->constant && (!in[2] || in[2]->constant), "weights and bias must be constants");
   Inferred out{{x[0], w[1] * op.group, 0, 0}};
   for (int a = 0; a < 2; ++a) {
     const Window& v = op.window;
@@ -126,22 +130,24 @@ Inferred shape_of(const Unary& op, const Inputs& in) {
   switch (op.activation.function) {
     case Function::truncate:
     case Function::is_true:
-    case Function::logical_not: return {in[0]->shape, Type::integer};
+    case Function::logical_not:
+      return {in[0]->shape, Type::integer};
     case Function::identity:
     case Function::negate:
     case Function::abs:
     case Function::relu:
     case Function::sign:
-    case Function::clip: return {in[0]->shape, in[0]->type};
-    default: return {in[0]->shape, Type::real};
+    case Function::clip:
+      return {in[0]->shape, in[0]->type};
+    default:
+      return {in[0]->shape, Type::real};
   }
 }
 
 Inferred shape_of(const Binary& op, const Inputs& in) {
   const bool both = in[0]->type == Type::integer && in[1]->type == Type::integer;
   const bool logical = op.combine >= Combine::equal && op.combine <= Combine::logical_xor;
-  return {broadcast(in[0]->shape, in[1]->shape),
-          both || logical ? Type::integer : Type::real};
+  return {broadcast(in[0]->shape, in[1]->shape), both || logical ? Type::integer : Type::real};
 }
 
 Inferred shape_of(const Where&, const Inputs& in) {
@@ -196,7 +202,9 @@ Inferred shape_of(const GatherElements& op, const Inputs& in) {
   return {i, in[0]->type};
 }
 
-Inferred shape_of(const Copy&, const Inputs& in) { return {in[0]->shape, in[0]->type}; }
+Inferred shape_of(const Copy&, const Inputs& in) {
+  return {in[0]->shape, in[0]->type};
+}
 
 Inferred shape_of(const Reshape& op, const Inputs& in) {
   if (count(op.shape) != count(in[0]->shape))
@@ -249,8 +257,7 @@ Inferred shape_of(const TopK& op, const Inputs& in) {
 std::vector<Inferred> infer(const Operation& operation, const std::vector<const Value*>& inputs) {
   std::vector<Inferred> outputs{
       std::visit([&](const auto& op) { return shape_of(op, inputs); }, operation)};
-  if (std::holds_alternative<TopK>(operation))
-    outputs.push_back({outputs[0].shape, Type::integer});
+  if (std::holds_alternative<TopK>(operation)) outputs.push_back({outputs[0].shape, Type::integer});
   for (const auto& o : outputs) {
     if (o.shape.size() > kMaximumRank)
       refuse("rank " + std::to_string(o.shape.size()) + "; the most is 8");

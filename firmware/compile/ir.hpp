@@ -23,7 +23,7 @@ enum class Type { real, integer };
 struct Constant {
   Shape shape;
   Type type = Type::real;
-  std::vector<float> reals;          // either this …
+  std::vector<float> reals;            // either this …
   std::vector<std::int64_t> integers;  // … or this holds the values, row-major
   std::size_t count() const { return type == Type::real ? reals.size() : integers.size(); }
   double at(std::size_t i) const {
@@ -35,14 +35,14 @@ struct Constant {
 enum class Function : int {
   identity = 0,
   relu,
-  leaky_relu,    // x < 0 ? alpha x : x
+  leaky_relu,  // x < 0 ? alpha x : x
   sigmoid,
   silu,          // x sigmoid(x)
   hard_sigmoid,  // clamp(alpha x + beta, 0, 1)
   hard_swish,    // x clamp(alpha x + beta, 0, 1)
   clip,          // alpha … beta
   tanh,
-  mish,          // x tanh(softplus(x))
+  mish,  // x tanh(softplus(x))
   exp,
   log,
   sqrt,
@@ -53,7 +53,7 @@ enum class Function : int {
   ceil,
   round,  // half to even
   reciprocal,
-  elu,       // x < 0 ? alpha (exp(x) - 1) : x
+  elu,  // x < 0 ? alpha (exp(x) - 1) : x
   softplus,
   truncate,  // casts to integers
   is_true,   // casts to booleans: x != 0
@@ -86,7 +86,16 @@ enum class Combine : int {
   prelu,  // a < 0 ? a b : a
 };
 
-enum class Reduction : int { sum = 0, mean, maximum, minimum, product, square_sum, norm, absolute_sum };
+enum class Reduction : int {
+  sum = 0,
+  mean,
+  maximum,
+  minimum,
+  product,
+  square_sum,
+  norm,
+  absolute_sum
+};
 
 struct Activation {
   Function function = Function::identity;
@@ -127,7 +136,11 @@ struct Softmax {
 struct Resize {
   // The names of the ONNX attributes; `simple` is that of opset 10: down where it grows, else up.
   enum class Coordinates {
-    half_pixel, pytorch_half_pixel, align_corners, asymmetric, tf_half_pixel_for_nn,
+    half_pixel,
+    pytorch_half_pixel,
+    align_corners,
+    asymmetric,
+    tf_half_pixel_for_nn,
     half_pixel_symmetric
   };
   enum class Rounding { round_prefer_floor, round_prefer_ceil, floor, ceil, simple };
@@ -137,9 +150,15 @@ struct Resize {
   std::int64_t size[2] = {0, 0};  // of the output: y, x
   float scale[2] = {1, 1};        // output over input
 };
-struct Concat { std::int64_t axis = 0; };
-struct Unary { Activation activation; };
-struct Binary { Combine combine = Combine::add; };
+struct Concat {
+  std::int64_t axis = 0;
+};
+struct Unary {
+  Activation activation;
+};
+struct Binary {
+  Combine combine = Combine::add;
+};
 struct Where {};
 struct Reduce {
   Reduction reduction = Reduction::sum;
@@ -156,8 +175,12 @@ struct Pad {
   float value = 0;
 };
 // Indices broadcast nothing: out[a…, i…, b…] = x[a…, indices[i…], b…].
-struct Gather { std::int64_t axis = 0; };
-struct GatherElements { std::int64_t axis = 0; };
+struct Gather {
+  std::int64_t axis = 0;
+};
+struct GatherElements {
+  std::int64_t axis = 0;
+};
 struct TopK {
   std::int64_t axis = 0;
   std::int64_t k = 1;
@@ -166,10 +189,18 @@ struct TopK {
 struct Copy {};  // the same values in dense order
 
 // Views: no work where the layout can carry them.
-struct Reshape { Shape shape; };
-struct Transpose { std::vector<std::int64_t> permutation; };
-struct Slice { std::vector<std::int64_t> start, step, size; };  // per dimension; steps of 1 or more
-struct Expand { Shape shape; };
+struct Reshape {
+  Shape shape;
+};
+struct Transpose {
+  std::vector<std::int64_t> permutation;
+};
+struct Slice {
+  std::vector<std::int64_t> start, step, size;
+};  // per dimension; steps of 1 or more
+struct Expand {
+  Shape shape;
+};
 
 using Operation = std::variant<Conv, ConvTranspose, Pool, MatMul, Softmax, Resize, Concat, Unary,
                                Binary, Where, Reduce, ArgMax, Pad, Gather, GatherElements, TopK,

@@ -14,7 +14,9 @@ bool is_any(const Node& node) {
   return (std::holds_alternative<Operations>(node.operation) || ...);
 }
 
-bool is_view(const Node& node) { return is_any<Reshape, Transpose, Slice, Expand>(node); }
+bool is_view(const Node& node) {
+  return is_any<Reshape, Transpose, Slice, Expand>(node);
+}
 
 // What a kernel asks of an operand's strides.
 enum class Demand { any, plane, row, dense };
@@ -190,7 +192,8 @@ class LayoutPass {
       int& v = node.inputs[i];
       if (v == kAbsent || packs_weights(node, i)) continue;
       place_constant(v);
-      if (!satisfies(input_demand(node, i), shape(v), placement(v).strides)) v = copied(v, node.layer);
+      if (!satisfies(input_demand(node, i), shape(v), placement(v).strides))
+        v = copied(v, node.layer);
     }
     graph_.nodes.push_back(std::move(node));
   }
@@ -313,6 +316,8 @@ std::optional<Shape> reshaped_strides(const Shape& shape, const Shape& strides, 
   return result;
 }
 
-Layout lay_out(Graph& graph) { return LayoutPass(graph).run(); }
+Layout lay_out(Graph& graph) {
+  return LayoutPass(graph).run();
+}
 
 }  // namespace gantry::compile

@@ -16,9 +16,9 @@ namespace gantry::compile {
 // One run of bytes that tensors share.
 struct Root {
   Plan::Storage storage = Plan::Storage::arena;
-  std::uint32_t buffer = 0;      // which input or output
+  std::uint32_t buffer = 0;  // which input or output
   std::int64_t elements = 0;
-  std::int64_t offset = 0;       // in elements; of arena and weights, set when they are laid out
+  std::int64_t offset = 0;  // in elements; of arena and weights, set when they are laid out
 };
 
 struct Placement {

@@ -20,7 +20,9 @@ constexpr Target kTargets[] = {
     {"gpu", "nn_conv", 4, 8, 1, false},
 };
 
+constexpr std::int64_t kChunk = 256;          // of kernels/nn_elementwise.cl and nn_window.cl
 constexpr std::size_t kWeightAlignment = 64;  // bytes
+constexpr std::uint64_t kGroup = 64;          // items of a work-group where each does one element
 
 struct Visitor {
   Lowering& l;
@@ -134,7 +136,8 @@ Operand Lowering::scratch(const Shape& dense_shape) {
   program_.roots.push_back({Plan::Storage::arena, 0, count(dense_shape), 0});
   const int root = static_cast<int>(program_.roots.size()) - 1;
   const Shape strides = dense_strides(dense_shape);
-  return {add_tensor({"", root, Plan::Element::f32, 0, dense_shape, strides}), dense_shape, strides};
+  return {add_tensor({"", root, Plan::Element::f32, 0, dense_shape, strides}), dense_shape,
+          strides};
 }
 
 void Lowering::step(const Launch& launch, const Operand& made,
@@ -149,7 +152,12 @@ void Lowering::step(const Launch& launch, const Operand& made,
   s.dimensions = static_cast<std::uint32_t>(launch.global.size());
   for (std::size_t d = 0; d < launch.global.size(); ++d)
     s.global[d] = static_cast<std::uint64_t>(launch.global[d]);
-  if (launch.tile && target_.one_item_groups) s.local = {1, 1, 1};
+  if (launch.items == Items::elements) {
+    s.local = {kGroup, 1, 1};
+    s.global[0] = (s.global[0] + kGroup - 1) / kGroup * kGroup;
+  } else if (target_.one_item_groups) {
+    s.local = {1, 1, 1};
+  }
   s.macs = launch.macs;
   std::vector<std::uint32_t> counted;
   for (const auto& a : arguments) {
@@ -157,7 +165,8 @@ void Lowering::step(const Launch& launch, const Operand& made,
     if (a.value.kind != Plan::Argument::Kind::tensor) continue;
     if (std::find(counted.begin(), counted.end(), a.value.tensor) != counted.end()) continue;
     counted.push_back(a.value.tensor);
-    s.bytes += static_cast<std::uint64_t>(count(program_.tensors[a.value.tensor].shape)) * sizeof(float);
+    s.bytes +=
+        static_cast<std::uint64_t>(count(program_.tensors[a.value.tensor].shape)) * sizeof(float);
   }
   program_.steps.push_back(std::move(s));
   program_.step_outputs.push_back(static_cast<int>(made.tensor));
@@ -168,7 +177,8 @@ void Lowering::lower(const Node& node) {
   try {
     std::visit(Visitor{*this, node}, node.operation);
   } catch (const std::invalid_argument& e) {
-    throw std::runtime_error(fmt::format("node '{}' ({}): {}", node.layer, name_of(node.operation), e.what()));
+    throw std::runtime_error(
+        fmt::format("node '{}' ({}): {}", node.layer, name_of(node.operation), e.what()));
   }
 }
 
@@ -189,6 +199,10 @@ Program Lowering::finish() {
   program_.inputs = io(graph_.inputs, nullptr);
   program_.outputs = io(graph_.outputs, &graph_.output_names);
   return std::move(program_);
+}
+
+std::int64_t chunks(std::int64_t n) {
+  return (n + kChunk - 1) / kChunk;
 }
 
 Shape broadcast_strides(const Operand& operand, const Shape& to) {
@@ -213,11 +227,15 @@ Loops merge_dimensions(const Shape& sizes, std::vector<Shape> strides) {
     bool joins = !merged.empty();
     for (std::size_t k = 0; k < strides.size() && joins; ++k)
       joins = kept[k].back() == strides[k][d] * sizes[d];
-    if (joins) merged.back() *= sizes[d];
-    else merged.push_back(sizes[d]);
+    if (joins)
+      merged.back() *= sizes[d];
+    else
+      merged.push_back(sizes[d]);
     for (std::size_t k = 0; k < strides.size(); ++k) {
-      if (joins) kept[k].back() = strides[k][d];
-      else kept[k].push_back(strides[k][d]);
+      if (joins)
+        kept[k].back() = strides[k][d];
+      else
+        kept[k].push_back(strides[k][d]);
     }
   }
   if (merged.empty()) {

@@ -18,11 +18,12 @@ struct Operand {
 
 // One kernel argument, in the order of the kernel's parameters (a tensor fills two of them).
 struct KernelArgument {
-  KernelArgument(const Operand& o) : value{Plan::Argument::Kind::tensor, o.tensor, 0, 0} {}  // NOLINT
-  KernelArgument(std::int64_t i);                                                            // NOLINT
-  KernelArgument(int i) : KernelArgument(std::int64_t{i}) {}                                 // NOLINT
-  KernelArgument(bool b) : KernelArgument(std::int64_t{b}) {}                                // NOLINT
-  KernelArgument(float r) : value{Plan::Argument::Kind::real, 0, 0, r} {}                    // NOLINT
+  KernelArgument(const Operand& o)
+      : value{Plan::Argument::Kind::tensor, o.tensor, 0, 0} {}             // NOLINT
+  KernelArgument(std::int64_t i);                                          // NOLINT
+  KernelArgument(int i) : KernelArgument(std::int64_t{i}) {}               // NOLINT
+  KernelArgument(bool b) : KernelArgument(std::int64_t{b}) {}              // NOLINT
+  KernelArgument(float r) : value{Plan::Argument::Kind::real, 0, 0, r} {}  // NOLINT
   Plan::Argument value;
 };
 
@@ -41,15 +42,20 @@ class Lowering {
   Operand weights(const std::vector<float>& values);
   Operand scratch(const Shape& dense_shape);  // in the arena, alive for the steps that name it
 
+  // tiles: each item does a core's share of work. elements: an item for each element of the first
+  // dimension, in groups of a fixed size (drivers that compile for each size would do so at every
+  // layer); the kernel bounds the rounded-up count itself.
+  enum class Items { tiles, elements };
   struct Launch {
     const char* family;
     const char* kernel;
     std::vector<std::int64_t> global;
-    bool tile = false;  // one item does a core's share of work
+    Items items;
     std::uint64_t macs = 0;
   };
   // `made`: the tensor that the step computes. Bytes are counted from the tensors it names.
-  void step(const Launch& launch, const Operand& made, const std::vector<KernelArgument>& arguments);
+  void step(const Launch& launch, const Operand& made,
+            const std::vector<KernelArgument>& arguments);
 
  private:
   std::uint32_t add_tensor(ProgramTensor t);
@@ -73,6 +79,8 @@ struct Loops {
   std::vector<std::int64_t> table;  // sizes, then the strides of each operand
 };
 Loops merge_dimensions(const Shape& sizes, std::vector<Shape> strides);
+// Items that share `n` elements of an innermost dimension: kChunk of the kernels each.
+std::int64_t chunks(std::int64_t n);
 // Strides of an operand that broadcasts to `to`.
 Shape broadcast_strides(const Operand& operand, const Shape& to);
 

@@ -19,13 +19,18 @@ struct Axis {
     const float size = static_cast<float>(in), half = (o + 0.5f) / scale - 0.5f;
     using enum Resize::Coordinates;
     switch (mode) {
-      case pytorch_half_pixel: return out > 1 ? half : 0.0f;
-      case align_corners: return out > 1 ? o * (size - 1) / static_cast<float>(out - 1) : 0.0f;
-      case asymmetric: return o / scale;
-      case tf_half_pixel_for_nn: return (o + 0.5f) / scale;
+      case pytorch_half_pixel:
+        return out > 1 ? half : 0.0f;
+      case align_corners:
+        return out > 1 ? o * (size - 1) / static_cast<float>(out - 1) : 0.0f;
+      case asymmetric:
+        return o / scale;
+      case tf_half_pixel_for_nn:
+        return (o + 0.5f) / scale;
       case half_pixel_symmetric:
         return size / 2 * (1 - static_cast<float>(out) / (scale * size)) + half;
-      case half_pixel: break;
+      case half_pixel:
+        break;
     }
     return half;
   }
@@ -46,12 +51,33 @@ struct Axis {
 void lower_pool(Lowering& l, const Node& node, const Pool& op) {
   const Operand x = l.operand(node.inputs[0]), y = l.operand(node.outputs[0]);
   const Window& w = op.window;
-  const int average = !op.average ? 0 : op.count_padding ? 2 : 1;
-  l.step({"nn_window", "pool", {y.shape[3], y.shape[2], y.shape[0] * y.shape[1]}}, y,
-         {x, x.strides[0], x.strides[1], x.shape[2], x.shape[3], y, y.strides[0], y.strides[1],
-          y.shape[3], y.shape[1], w.kernel[0], w.kernel[1], w.stride[0], w.stride[1],
-          w.dilation[0], w.dilation[1], w.pad_begin[0], w.pad_begin[1], w.pad_end[0], w.pad_end[1],
-          average});
+  std::vector<KernelArgument> arguments{x,
+                                        x.strides[0],
+                                        x.strides[1],
+                                        x.shape[2],
+                                        x.shape[3],
+                                        y,
+                                        y.strides[0],
+                                        y.strides[1],
+                                        y.shape[3],
+                                        y.shape[1],
+                                        w.kernel[0],
+                                        w.kernel[1],
+                                        w.stride[0],
+                                        w.stride[1],
+                                        w.dilation[0],
+                                        w.dilation[1],
+                                        w.pad_begin[0],
+                                        w.pad_begin[1]};
+  if (op.average)
+    for (const KernelArgument& more : {KernelArgument(w.pad_end[0]), KernelArgument(w.pad_end[1]),
+                                       KernelArgument(op.count_padding)})
+      arguments.push_back(more);
+  l.step({"nn_window",
+          op.average ? "average_pool" : "max_pool",
+          {chunks(y.shape[3]), y.shape[2], y.shape[0] * y.shape[1]},
+          Lowering::Items::tiles},
+         y, arguments);
 }
 
 void lower_resize(Lowering& l, const Node& node, const Resize& op) {
@@ -74,20 +100,30 @@ void lower_resize(Lowering& l, const Node& node, const Resize& op) {
     }
     std::vector<std::int64_t> next;
     for (std::int64_t i = 0; i < axis.out; ++i) {
-      const float s = std::clamp(axis.source(op.coordinates, i), 0.0f, static_cast<float>(axis.in - 1));
+      const float s =
+          std::clamp(axis.source(op.coordinates, i), 0.0f, static_cast<float>(axis.in - 1));
       places.push_back(static_cast<std::int64_t>(s));
       next.push_back(std::min(places.back() + 1, axis.in - 1));
       weights.push_back(s - static_cast<float>(places.back()));
     }
     places.insert(places.end(), next.begin(), next.end());
   }
-  std::vector<KernelArgument> arguments{
-      x, dimension(x.strides, 4, 0), dimension(x.strides, 3, 0), x.shape[rank - 1], y,
-      dimension(y.strides, 4, 0), dimension(y.strides, 3, 0), op.size[0], op.size[1], channels,
-      l.table(places)};
+  std::vector<KernelArgument> arguments{x,
+                                        dimension(x.strides, 4, 0),
+                                        dimension(x.strides, 3, 0),
+                                        x.shape[rank - 1],
+                                        y,
+                                        dimension(y.strides, 4, 0),
+                                        dimension(y.strides, 3, 0),
+                                        op.size[0],
+                                        op.size[1],
+                                        channels,
+                                        l.table(places)};
   if (op.linear) arguments.emplace_back(l.weights(weights));
-  l.step({"nn_window", op.linear ? "resize_linear" : "resize_nearest",
-          {op.size[1], op.size[0], images * channels}},
+  l.step({"nn_window",
+          op.linear ? "resize_linear" : "resize_nearest",
+          {chunks(op.size[1]), op.size[0], images * channels},
+          Lowering::Items::tiles},
          y, arguments);
 }
 

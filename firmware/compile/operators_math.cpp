@@ -75,8 +75,8 @@ void gelu(OperatorCall& call) {
   int inner;
   if (call.text("approximate", "none") == "tanh") {
     const int cubed = b.binary(Combine::multiply, b.binary(Combine::multiply, x, x), x);
-    inner = b.unary(Function::tanh, times(b.binary(Combine::add, x, times(cubed, 0.044715)),
-                                          std::sqrt(2 / M_PI)));
+    inner = b.unary(Function::tanh,
+                    times(b.binary(Combine::add, x, times(cubed, 0.044715)), std::sqrt(2 / M_PI)));
   } else {
     inner = b.unary(Function::erf, times(x, M_SQRT1_2));
   }
@@ -96,7 +96,9 @@ void power(OperatorCall& call) {
 }
 
 // TensorProto's numbers of real types; every other one that a cast may name is an integer.
-bool is_real(std::int64_t type) { return type == 1 || type == 10 || type == 11 || type == 16; }
+bool is_real(std::int64_t type) {
+  return type == 1 || type == 10 || type == 11 || type == 16;
+}
 
 void cast(OperatorCall& call) {
   Builder& b = call.builder;
@@ -147,8 +149,12 @@ void extreme_index(OperatorCall& call, bool minimum) {
   call.give(y);
 }
 
-void arg_max(OperatorCall& call) { extreme_index(call, false); }
-void arg_min(OperatorCall& call) { extreme_index(call, true); }
+void arg_max(OperatorCall& call) {
+  extreme_index(call, false);
+}
+void arg_min(OperatorCall& call) {
+  extreme_index(call, true);
+}
 
 void top_k(OperatorCall& call) {
   const auto axis = call.axis(call.integer("axis", -1), call.rank(0));

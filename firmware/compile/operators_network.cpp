@@ -73,7 +73,8 @@ void check_finite(OperatorCall& call, int v) {
 }
 
 std::vector<std::int64_t> spatial(const Shape& weights) {
-  if (weights.size() < 3) throw std::invalid_argument("weights of rank " + std::to_string(weights.size()));
+  if (weights.size() < 3)
+    throw std::invalid_argument("weights of rank " + std::to_string(weights.size()));
   return {weights.begin() + 2, weights.end()};
 }
 
@@ -96,7 +97,8 @@ void conv_transpose(OperatorCall& call) {
   ConvTranspose op;
   op.group = call.integer("group", 1);
   if (call.text("auto_pad", "NOTSET") != "NOTSET" || call.has("output_shape"))
-    throw std::invalid_argument("auto_pad and output_shape are not supported; export explicit pads");
+    throw std::invalid_argument(
+        "auto_pad and output_shape are not supported; export explicit pads");
   op.window = read_window(call, call.builder.shape(x), spatial(call.shape(1)));
   std::int64_t extra[2] = {0, 0};
   two(call.integers("output_padding"), extra, "output_padding");
@@ -118,8 +120,12 @@ void pool(OperatorCall& call, bool average) {
   call.give(like_input(call, call.builder.add(op, {x})));
 }
 
-void max_pool(OperatorCall& call) { pool(call, false); }
-void average_pool(OperatorCall& call) { pool(call, true); }
+void max_pool(OperatorCall& call) {
+  pool(call, false);
+}
+void average_pool(OperatorCall& call) {
+  pool(call, true);
+}
 
 void global_pool(OperatorCall& call, Reduction reduction) {
   Reduce op{reduction, std::vector<bool>(call.shape(0).size(), true)};
@@ -128,8 +134,12 @@ void global_pool(OperatorCall& call, Reduction reduction) {
   call.give(call.builder.add(op, {call.input(0)}));
 }
 
-void global_average_pool(OperatorCall& call) { global_pool(call, Reduction::mean); }
-void global_max_pool(OperatorCall& call) { global_pool(call, Reduction::maximum); }
+void global_average_pool(OperatorCall& call) {
+  global_pool(call, Reduction::mean);
+}
+void global_max_pool(OperatorCall& call) {
+  global_pool(call, Reduction::maximum);
+}
 
 int scaled(OperatorCall& call, int x, float factor) {
   return factor == 1 ? x : call.builder.binary(Combine::multiply, x, call.builder.scalar(factor));
@@ -180,8 +190,12 @@ void softmax_of(OperatorCall& call, bool log) {
   call.give(b.reshape(b.add(Softmax{1, log}, {flat}), s));
 }
 
-void softmax(OperatorCall& call) { softmax_of(call, false); }
-void log_softmax(OperatorCall& call) { softmax_of(call, true); }
+void softmax(OperatorCall& call) {
+  softmax_of(call, false);
+}
+void log_softmax(OperatorCall& call) {
+  softmax_of(call, true);
+}
 
 void batch_normalization(OperatorCall& call) {
   Builder& b = call.builder;
@@ -215,8 +229,9 @@ int choice(const std::string& word, const char* const (&words)[N], const char* w
 }
 
 // In the order of Resize::Coordinates and Resize::Rounding.
-constexpr const char* kCoordinates[] = {"half_pixel", "pytorch_half_pixel", "align_corners",
-                                        "asymmetric", "tf_half_pixel_for_nn", "half_pixel_symmetric"};
+constexpr const char* kCoordinates[] = {"half_pixel",           "pytorch_half_pixel",
+                                        "align_corners",        "asymmetric",
+                                        "tf_half_pixel_for_nn", "half_pixel_symmetric"};
 constexpr const char* kRounding[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil",
                                      "simple"};
 
@@ -229,9 +244,9 @@ void resize(OperatorCall& call) {
   op.linear = mode == "linear" || mode == "bilinear";
   if (!op.linear && mode != "nearest")
     throw std::invalid_argument("mode '" + mode + "'; nearest and linear are supported");
-  op.coordinates = static_cast<Resize::Coordinates>(
-      choice(call.text("coordinate_transformation_mode", first_version ? "asymmetric" : "half_pixel"),
-             kCoordinates, "coordinate_transformation_mode"));
+  op.coordinates = static_cast<Resize::Coordinates>(choice(
+      call.text("coordinate_transformation_mode", first_version ? "asymmetric" : "half_pixel"),
+      kCoordinates, "coordinate_transformation_mode"));
   op.rounding = static_cast<Resize::Rounding>(
       choice(call.text("nearest_mode", first_version ? "simple" : "round_prefer_floor"), kRounding,
              "nearest_mode"));
@@ -252,10 +267,12 @@ void resize(OperatorCall& call) {
   for (std::size_t i = 0; i < given; ++i) {
     const std::size_t d = axes.empty() ? i : call.axis(axes[i], call.rank(0));
     const bool by_size = sizes && !sizes->empty();
-    const float scale = by_size ? static_cast<float>((*sizes)[i]) / static_cast<float>(s[d]) : scales[i];
+    const float scale =
+        by_size ? static_cast<float>((*sizes)[i]) / static_cast<float>(s[d]) : scales[i];
     if (!(scale > 0) || scale > 65536) throw std::invalid_argument("a scale out of range");
-    const auto size = by_size ? (*sizes)[i]
-                              : static_cast<std::int64_t>(std::floor(static_cast<float>(s[d]) * scale));
+    const auto size = by_size
+                          ? (*sizes)[i]
+                          : static_cast<std::int64_t>(std::floor(static_cast<float>(s[d]) * scale));
     if (size < 1) throw std::invalid_argument("the result is empty");
     if (d + 2 < rank) {
       if (size != s[d]) throw std::invalid_argument("only the last two dimensions can be resized");

@@ -11,7 +11,9 @@
 namespace gantry::compile {
 namespace {
 
-void identity(OperatorCall& call) { call.give(call.input(0)); }
+void identity(OperatorCall& call) {
+  call.give(call.input(0));
+}
 
 void concat(OperatorCall& call) {
   Builder& b = call.builder;
@@ -20,8 +22,7 @@ void concat(OperatorCall& call) {
     if (count(call.shape(i)) > 0) parts.push_back(call.input(i));
   if (parts.empty()) return call.give(call.input(0));
   const auto axis = call.axis(call.integer("axis", 1), call.rank(0));
-  call.give(parts.size() == 1 ? parts[0]
-                              : b.add(Concat{static_cast<std::int64_t>(axis)}, parts));
+  call.give(parts.size() == 1 ? parts[0] : b.add(Concat{static_cast<std::int64_t>(axis)}, parts));
 }
 
 void split(OperatorCall& call) {
@@ -44,8 +45,10 @@ void split(OperatorCall& call) {
 
 void slice(OperatorCall& call) {
   const bool attributes = call.opset < 10;
-  const auto starts = attributes ? call.integers("starts") : call.constant_integers(1).value_or(Shape{});
-  const auto ends = attributes ? call.integers("ends") : call.constant_integers(2).value_or(Shape{});
+  const auto starts =
+      attributes ? call.integers("starts") : call.constant_integers(1).value_or(Shape{});
+  const auto ends =
+      attributes ? call.integers("ends") : call.constant_integers(2).value_or(Shape{});
   auto axes = attributes ? call.integers("axes") : call.constant_integers(3).value_or(Shape{});
   const auto steps = attributes ? Shape{} : call.constant_integers(4).value_or(Shape{});
   if (axes.empty()) {
@@ -66,10 +69,12 @@ void slice(OperatorCall& call) {
       if (v < 0) v = v < -size ? -1 - size : v;
       return std::clamp(v < 0 ? v + size : v, step > 0 ? low : std::int64_t{-1}, high);
     };
-    const std::int64_t start = std::max<std::int64_t>(bounded(starts[i]), 0), end = bounded(ends[i]);
+    const std::int64_t start = std::max<std::int64_t>(bounded(starts[i]), 0),
+                       end = bounded(ends[i]);
     const std::int64_t span = step > 0 ? end - start : start - end;
     const std::int64_t stride = step > 0 ? step : -step;
-    if (span <= 0) throw std::invalid_argument("the slice of axis " + std::to_string(axis) + " is empty");
+    if (span <= 0)
+      throw std::invalid_argument("the slice of axis " + std::to_string(axis) + " is empty");
     x = call.builder.slice(x, axis, start, step, (span - 1) / stride + 1);
   }
   call.give(x);
@@ -87,9 +92,12 @@ void reshape(OperatorCall& call) {
       if (d >= from.size()) throw std::invalid_argument("a size of 0 past the input's rank");
       to[d] = from[d];
     }
-    if (to[d] == -1 && open < 0) open = static_cast<int>(d);
-    else if (to[d] < 0 || to[d] > kMaximumElements) throw std::invalid_argument("a size of " + std::to_string(to[d]));
-    else if ((known *= to[d]) > kMaximumElements) throw std::invalid_argument("the new shape is too large");
+    if (to[d] == -1 && open < 0)
+      open = static_cast<int>(d);
+    else if (to[d] < 0 || to[d] > kMaximumElements)
+      throw std::invalid_argument("a size of " + std::to_string(to[d]));
+    else if ((known *= to[d]) > kMaximumElements)
+      throw std::invalid_argument("the new shape is too large");
   }
   if (open >= 0) {
     if (known == 0 || count(from) % known)
@@ -148,10 +156,12 @@ void transpose(OperatorCall& call) {
 }
 
 Shape checked_shape(const std::vector<std::int64_t>& sizes) {
-  if (sizes.size() > kMaximumRank) throw std::invalid_argument("rank " + std::to_string(sizes.size()));
+  if (sizes.size() > kMaximumRank)
+    throw std::invalid_argument("rank " + std::to_string(sizes.size()));
   std::int64_t elements = 1;
   for (const auto d : sizes) {
-    if (d < 0 || d > kMaximumElements) throw std::invalid_argument("a size of " + std::to_string(d));
+    if (d < 0 || d > kMaximumElements)
+      throw std::invalid_argument("a size of " + std::to_string(d));
     if ((elements *= d) > kMaximumElements) throw std::invalid_argument("the shape is too large");
   }
   return sizes;
@@ -164,7 +174,8 @@ void expand(OperatorCall& call) {
 
 // [a, b] tiled by [p, q]: [1, a, 1, b] expanded to [p, a, q, b].
 void tile(OperatorCall& call) {
-  const Shape from = call.shape(0), times = checked_shape(call.constant_integers(1).value_or(Shape{}));
+  const Shape from = call.shape(0),
+              times = checked_shape(call.constant_integers(1).value_or(Shape{}));
   if (times.size() != from.size()) throw std::invalid_argument("repeats of another rank");
   Shape apart, wide, to;
   for (std::size_t d = 0; d < from.size(); ++d) {
@@ -178,16 +189,21 @@ void tile(OperatorCall& call) {
 
 void pad(OperatorCall& call) {
   const auto rank = call.shape(0).size();
-  const auto pads = call.opset < 11 ? call.integers("pads") : call.constant_integers(1).value_or(Shape{});
+  const auto pads =
+      call.opset < 11 ? call.integers("pads") : call.constant_integers(1).value_or(Shape{});
   const auto axes = call.constant_integers(3);
   const std::size_t n = axes ? axes->size() : rank;
   if (pads.size() != 2 * n) throw std::invalid_argument("two pads for each dimension are needed");
   Pad op;
   const std::string mode = call.text("mode", "constant");
-  if (mode == "constant") op.mode = Pad::Mode::constant;
-  else if (mode == "reflect") op.mode = Pad::Mode::reflect;
-  else if (mode == "edge") op.mode = Pad::Mode::edge;
-  else throw std::invalid_argument("mode '" + mode + "' is not supported");
+  if (mode == "constant")
+    op.mode = Pad::Mode::constant;
+  else if (mode == "reflect")
+    op.mode = Pad::Mode::reflect;
+  else if (mode == "edge")
+    op.mode = Pad::Mode::edge;
+  else
+    throw std::invalid_argument("mode '" + mode + "' is not supported");
   const auto value = call.opset < 11 ? std::nullopt : call.constant_reals(2);
   op.value = value && !value->empty() ? (*value)[0] : call.real("value", 0);
   op.begin.resize(rank);
@@ -216,7 +232,8 @@ void gather(OperatorCall& call) {
   const std::int64_t size = call.shape(0)[axis];
   if (const Constant* indices = b.constant(call.input(1))) {
     for (std::size_t i = 0; i < indices->count(); ++i)
-      if (!(indices->at(i) >= static_cast<double>(-size) && indices->at(i) < static_cast<double>(size)))
+      if (!(indices->at(i) >= static_cast<double>(-size) &&
+            indices->at(i) < static_cast<double>(size)))
         throw std::invalid_argument("an index leaves the axis of size " + std::to_string(size));
     if (indices->count() == 1 && indices->shape.empty()) {
       const auto pick = static_cast<std::int64_t>(indices->at(0));
@@ -287,8 +304,10 @@ void range(OperatorCall& call) {
   Constant c{{std::max<std::int64_t>(0, static_cast<std::int64_t>(n))}, p[0]->type, {}, {}};
   for (std::int64_t i = 0; i < c.shape[0]; ++i) {
     const double v = start + static_cast<double>(i) * step;
-    if (c.type == Type::real) c.reals.push_back(static_cast<float>(v));
-    else c.integers.push_back(static_cast<std::int64_t>(v));
+    if (c.type == Type::real)
+      c.reals.push_back(static_cast<float>(v));
+    else
+      c.integers.push_back(static_cast<std::int64_t>(v));
   }
   call.give(call.builder.add_constant(std::move(c)));
 }
@@ -300,7 +319,8 @@ struct Blocks {
 Blocks blocks_of(OperatorCall& call) {
   const Shape s = call.shape(0);
   const std::int64_t b = call.integer("blocksize", 0);
-  if (s.size() != 4 || b < 1 || b > 1024) throw std::invalid_argument("an image and a blocksize are needed");
+  if (s.size() != 4 || b < 1 || b > 1024)
+    throw std::invalid_argument("an image and a blocksize are needed");
   return {s[0], s[1], s[2], s[3], b};
 }
 
@@ -310,8 +330,10 @@ void depth_to_space(OperatorCall& call) {
   if (c % (k * k)) throw std::invalid_argument("the blocks do not divide the channels");
   const bool depth_first = call.text("mode", "DCR") == "DCR";
   const std::int64_t d = c / (k * k);
-  const int apart = b.reshape(call.input(0), depth_first ? Shape{n, k, k, d, h, w} : Shape{n, d, k, k, h, w});
-  const int turned = depth_first ? b.transpose(apart, {0, 3, 4, 1, 5, 2}) : b.transpose(apart, {0, 1, 4, 2, 5, 3});
+  const int apart =
+      b.reshape(call.input(0), depth_first ? Shape{n, k, k, d, h, w} : Shape{n, d, k, k, h, w});
+  const int turned =
+      depth_first ? b.transpose(apart, {0, 3, 4, 1, 5, 2}) : b.transpose(apart, {0, 1, 4, 2, 5, 3});
   call.give(b.reshape(turned, {n, d, h * k, w * k}));
 }
 

@@ -2,15 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "firmware/compile/plan_writer.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <map>
 #include <stdexcept>
 #include <string>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "pipeline/plan/plan_format.hpp"
 
@@ -100,9 +100,12 @@ class Writer {
     for (const auto& a : s.arguments) {
       ArgumentRecord out{};
       out.kind = static_cast<std::uint32_t>(a.kind);
-      if (a.kind == Plan::Argument::Kind::tensor) out.tensor = a.tensor;
-      else if (a.kind == Plan::Argument::Kind::integer) out.integer = a.integer;
-      else out.real = a.real;
+      if (a.kind == Plan::Argument::Kind::tensor)
+        out.tensor = a.tensor;
+      else if (a.kind == Plan::Argument::Kind::integer)
+        out.integer = a.integer;
+      else
+        out.real = a.real;
       arguments.push_back(out);
     }
     return r;
@@ -135,7 +138,8 @@ void write_all(int fd, std::span<const std::byte> bytes) {
 
 }  // namespace
 
-std::vector<std::byte> plan_bytes(const Graph& graph, const Program& program, const Target& target) {
+std::vector<std::byte> plan_bytes(const Graph& graph, const Program& program,
+                                  const Target& target) {
   return Writer(graph, program, target).write();
 }
 

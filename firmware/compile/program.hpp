@@ -38,7 +38,7 @@ struct Program {
   std::vector<Root> roots;
   std::vector<ProgramTensor> tensors;
   std::vector<Plan::Step> steps;
-  std::vector<int> step_outputs;     // per step: the tensor it makes, for the table of layers
+  std::vector<int> step_outputs;  // per step: the tensor it makes, for the table of layers
   std::vector<std::uint32_t> inputs, outputs;  // tensors
   std::vector<std::byte> weights;
   std::int64_t arena_elements = 0;

@@ -52,8 +52,10 @@ void read_field(const Field& field, std::vector<Out>& out, std::size_t n, Turn t
 template <typename Stored, typename Field, typename Out, typename Turn>
 void read_either(const TensorProto& t, const Field& field, std::vector<Out>& out, std::size_t n,
                  Turn turn) {
-  if (t.has_raw_data()) read_raw<Stored>(t.raw_data(), out, n, turn);
-  else read_field(field, out, n, [&](auto v) { return turn(static_cast<Stored>(v)); });
+  if (t.has_raw_data())
+    read_raw<Stored>(t.raw_data(), out, n, turn);
+  else
+    read_field(field, out, n, [&](auto v) { return turn(static_cast<Stored>(v)); });
 }
 
 }  // namespace
@@ -61,7 +63,8 @@ void read_either(const TensorProto& t, const Field& field, std::vector<Out>& out
 Constant read_tensor(const TensorProto& t) {
   const std::string what = "tensor '" + t.name() + "'";
   if (t.data_location() == TensorProto::EXTERNAL || t.external_data_size() > 0)
-    throw std::invalid_argument(what + " keeps its data in another file; save the model as one file");
+    throw std::invalid_argument(what +
+                                " keeps its data in another file; save the model as one file");
   if (t.has_segment()) throw std::invalid_argument(what + " is stored in segments");
   Constant c;
   std::int64_t elements = 1;
@@ -95,12 +98,24 @@ Constant read_tensor(const TensorProto& t) {
         c.type = Type::real;
         read_either<std::uint16_t>(t, t.int32_data(), c.reals, n, bfloat_to_float);
         break;
-      case TensorProto::INT64: read_either<std::int64_t>(t, t.int64_data(), c.integers, n, same); break;
-      case TensorProto::INT32: read_either<std::int32_t>(t, t.int32_data(), c.integers, n, same); break;
-      case TensorProto::INT16: read_either<std::int16_t>(t, t.int32_data(), c.integers, n, same); break;
-      case TensorProto::INT8: read_either<std::int8_t>(t, t.int32_data(), c.integers, n, same); break;
-      case TensorProto::UINT8: read_either<std::uint8_t>(t, t.int32_data(), c.integers, n, same); break;
-      case TensorProto::BOOL: read_either<std::uint8_t>(t, t.int32_data(), c.integers, n, same); break;
+      case TensorProto::INT64:
+        read_either<std::int64_t>(t, t.int64_data(), c.integers, n, same);
+        break;
+      case TensorProto::INT32:
+        read_either<std::int32_t>(t, t.int32_data(), c.integers, n, same);
+        break;
+      case TensorProto::INT16:
+        read_either<std::int16_t>(t, t.int32_data(), c.integers, n, same);
+        break;
+      case TensorProto::INT8:
+        read_either<std::int8_t>(t, t.int32_data(), c.integers, n, same);
+        break;
+      case TensorProto::UINT8:
+        read_either<std::uint8_t>(t, t.int32_data(), c.integers, n, same);
+        break;
+      case TensorProto::BOOL:
+        read_either<std::uint8_t>(t, t.int32_data(), c.integers, n, same);
+        break;
       default:
         throw std::invalid_argument("element type " + std::to_string(t.data_type()) +
                                     " is not supported");

@@ -17,6 +17,9 @@
 namespace gantry {
 namespace {
 
+// After the delay has filled, until codecs and drivers have what they keep.
+constexpr double kWarmUp_s = 10;
+
 struct RunOptions {
   std::string config, report;
   double duration_s = -1;
@@ -51,11 +54,16 @@ void film(Appliance& appliance, const Config& config, const sigset_t& signals) {
   const bool terminal = isatty(STDERR_FILENO) == 1;
   const auto start_ns = clock::now_ns();
   bool stopping = false;
+  double next_sample_s = config.delay_s + kWarmUp_s;
   appliance.start();
   while (!appliance.ended()) {
     const bool signalled = signal_came(signals, 200 * clock::kMillisecond_ns);
     const double seconds = 1e-9 * static_cast<double>(clock::now_ns() - start_ns);
     if (terminal) print_progress(appliance, seconds);
+    if (seconds > next_sample_s) {
+      appliance.sample_footprint();
+      next_sample_s = seconds + 5;
+    }
     if (signalled && stopping) {
       log::info("run: ends now, {} s of the delay are not shown", config.delay_s);
       appliance.abandon();

@@ -31,12 +31,11 @@ int stitch(const StitchOptions& options) {
   for (std::size_t i = 0; i < options.pictures.size(); ++i) {
     const auto picture = media::load_picture(options.pictures[i], rig.rig.matrix, rig.rig.range, OddSize::refuse);
     layouts.push_back(picture.layout);
-    auto& lens = rig.rig.cameras[i].lens;
-    lens = lens.scaled_to(picture.layout.width, picture.layout.height);
+    fit_pictures(rig, i, picture.layout.width, picture.layout.height);
     pools.push_back(picture_on_device(device, picture));
     pair.cameras[i].surface = pools.back()->acquire();
   }
-  const StitchMesh mesh = make_stitch_mesh(rig.rig, rig.uncovered);
+  const StitchMesh mesh = make_mesh(rig);
   const auto layout = nv12_layout(mesh.panorama_width, mesh.panorama_height);
   auto panoramas = make_surface_pool(device, layout, 1, gpu::Access::download);
   StitcherConfig config = stitcher_config(rig.rig);

@@ -15,8 +15,8 @@ namespace gantry {
 struct FileCameraConfig {
   std::string name;  // in log lines and the report
   std::string path;  // anything FFmpeg reads; match%05d.png is an image sequence
-  // Real time: a picture comes when its instant has come; one that finds no free surface is dropped.
-  // Otherwise as fast as surfaces get free, and none is dropped.
+  // Real time: a picture comes when its instant has come; one that finds no free surface is
+  // dropped. Otherwise as fast as surfaces get free, and none is dropped.
   bool real_time = true;
   bool loop = false;               // time goes on growing
   int threads = 1;                 // of the decoder
@@ -41,13 +41,13 @@ struct FileCameraCounts {
 // capture_ns of a picture is the start instant plus its time stamp, counted from the file's first.
 class FileCamera final : public Camera {
  public:
-  // Opens the file and decodes its first picture. Throws std::runtime_error naming the file, what is
-  // wrong (missing, empty, cut short, no video, odd size …) and what would be right.
+  // Opens the file and decodes its first picture. Throws std::runtime_error naming the file, what
+  // is wrong (missing, empty, cut short, no video, odd size …) and what would be right.
   explicit FileCamera(FileCameraConfig config);
   ~FileCamera() override;
 
-  // When the first picture was taken, CLOCK_MONOTONIC; the same for all cameras of a rig. Before the
-  // first capture(), which otherwise takes the instant of its call.
+  // When the first picture was taken, CLOCK_MONOTONIC; the same for all cameras of a rig. Before
+  // the first capture(), which otherwise takes the instant of its call.
   void start_at(std::int64_t start_ns) override { start_ns_ = start_ns; }
 
   const std::string& name() const override { return config_.name; }
@@ -55,8 +55,8 @@ class FileCamera final : public Camera {
   const FileInfo& info() const { return info_; }
   FileCameraCounts counts() const;
 
-  // As Camera::capture(); a damaged file answers `end` where nothing more can be decoded. Its thread
-  // allocates inside libavcodec.
+  // As Camera::capture(); a damaged file answers `end` where nothing more can be decoded. Its
+  // thread allocates inside libavcodec.
   Status capture(SurfacePool& pool, CameraFrame& out) noexcept override;
   void stop() noexcept override;
 

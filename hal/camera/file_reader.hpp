@@ -23,8 +23,8 @@ class FileReader {
 
   const FileInfo& info() const { return info_; }
 
-  // Moves on to the next picture. `end` after the last, also where the file breaks off: error() then
-  // says why. Damaged packets on the way are counted and left out.
+  // Moves on to the next picture. `end` after the last, also where the file breaks off: error()
+  // then says why. Damaged packets on the way are counted and left out.
   Status next() noexcept;
   // The picture and its time stamp as the file has it, or FileTimeline::kNoStamp; until next().
   const AVFrame& frame() const { return *frame_; }

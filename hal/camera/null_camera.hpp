@@ -10,7 +10,8 @@ namespace gantry {
 
 class NullCamera final : public Camera {
  public:
-  NullCamera(std::string name, const CameraFormat& format) : name_(std::move(name)), format_(format) {}
+  NullCamera(std::string name, const CameraFormat& format)
+      : name_(std::move(name)), format_(format) {}
 
   const std::string& name() const override { return name_; }
   CameraFormat format() const override { return format_; }

@@ -9,7 +9,8 @@ namespace gantry {
 namespace {
 
 constexpr double kGravity = 9.81;
-// ½ ρ c_d A / m of a size 5 ball at 0.25: Asai and Seo 2013, "Aerodynamic drag of modern soccer balls".
+// ½ ρ c_d A / m of a size 5 ball at c_d = 0.25: Asai and Seo 2013, "Aerodynamic drag of modern
+// soccer balls".
 constexpr double kDrag = 0.0132;
 constexpr double kRestitution = 0.62, kBounceGrip = 0.78;
 constexpr double kSmallestBounce = 0.7;  // m/s upwards; below it the ball rolls
@@ -17,10 +18,9 @@ constexpr double kSmallestBounce = 0.7;  // m/s upwards; below it the ball rolls
 void rotate(SimBall& ball, double dt) {
   const Vector3 w = ball.spin;
   auto& q = ball.turn;
-  const std::array<double, 4> rate{-w.x * q[1] - w.y * q[2] - w.z * q[3],
-                                   w.x * q[0] + w.y * q[3] - w.z * q[2],
-                                   w.y * q[0] + w.z * q[1] - w.x * q[3],
-                                   w.z * q[0] + w.x * q[2] - w.y * q[1]};
+  const std::array<double, 4> rate{
+      -w.x * q[1] - w.y * q[2] - w.z * q[3], w.x * q[0] + w.y * q[3] - w.z * q[2],
+      w.y * q[0] + w.z * q[1] - w.x * q[3], w.z * q[0] + w.x * q[2] - w.y * q[1]};
   double norm = 0;
   for (int i = 0; i < 4; ++i) {
     q[i] += 0.5 * dt * rate[i];
@@ -50,7 +50,8 @@ bool fly(SimBall& ball, double radius, double dt) {
   const double drag = kDrag * speed(ball) * dt;
   const bool rolling = ball.position.z <= radius + 1e-6 && v.z <= 0;
   v = {v.x * (1 - drag), v.y * (1 - drag), v.z * (1 - drag) - (rolling ? 0 : kGravity * dt)};
-  ball.position = {ball.position.x + v.x * dt, ball.position.y + v.y * dt, ball.position.z + v.z * dt};
+  ball.position = {ball.position.x + v.x * dt, ball.position.y + v.y * dt,
+                   ball.position.z + v.z * dt};
   bool bounced = false;
   if (rolling) {
     roll(ball, radius, dt);

@@ -8,9 +8,9 @@
 namespace gantry {
 
 struct SimBall {
-  Vector3 position{0, 0, 0.11};  // of its centre, metres
-  Vector3 velocity;              // metres per second
-  Vector3 spin;                  // radians per second, world frame
+  Vector3 position{0, 0, 0.11};            // of its centre, metres
+  Vector3 velocity;                        // metres per second
+  Vector3 spin;                            // radians per second, world frame
   std::array<double, 4> turn{1, 0, 0, 0};  // orientation: unit quaternion w x y z, world from ball
 };
 

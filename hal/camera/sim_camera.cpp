@@ -16,8 +16,8 @@ namespace {
 SimCameraConfig checked(const SimCameraConfig& c) {
   const auto within = [&](const char* what, double value, double low, double high) {
     if (!(value >= low && value <= high))
-      throw std::invalid_argument(
-          fmt::format("sim camera '{}': {} is {}; {} to {} are possible", c.name, what, value, low, high));
+      throw std::invalid_argument(fmt::format("sim camera '{}': {} is {}; {} to {} are possible",
+                                              c.name, what, value, low, high));
   };
   within("frames_per_second", c.frames_per_second, 1, 240);
   within("phase", c.phase_s, 0, 1);
@@ -50,7 +50,8 @@ SimLook look_of(const SimCameraConfig& config) {
   return look;
 }
 
-std::int64_t capture_instant(const SimCameraConfig& c, std::int64_t start_ns, std::uint64_t sequence) {
+std::int64_t capture_instant(const SimCameraConfig& c, std::int64_t start_ns,
+                             std::uint64_t sequence) {
   const double after_s = static_cast<double>(sequence) / c.frames_per_second;
   return start_ns + std::llround(c.phase_s * 1e9) + std::llround(after_s * 1e9);
 }
@@ -81,7 +82,8 @@ bool SimCamera::wait_until(std::int64_t instant_ns) const noexcept {
 bool SimCamera::next_picture(std::uint64_t& sequence) noexcept {
   constexpr double kIntervalsKept = 4;
   if (config_.real_time) {
-    const double late_s = static_cast<double>(clock::now_ns() - capture_instant(config_, start_ns_, next_)) * 1e-9;
+    const double late_s =
+        static_cast<double>(clock::now_ns() - capture_instant(config_, start_ns_, next_)) * 1e-9;
     const double late = late_s * config_.frames_per_second;
     if (late > kIntervalsKept) next_ += static_cast<std::uint64_t>(late);
   }
@@ -100,10 +102,14 @@ Status SimCamera::capture(SurfacePool& pool, CameraFrame& out) noexcept {
   out.capture_ns = capture_instant(config_, start_ns_, sequence);
   out.host_bytes_written = 0;
   out.surface = pool.acquire();
+  while (!out.surface && !config_.real_time && !stopped_.load(std::memory_order_relaxed)) {
+    clock::sleep_until_ns(clock::now_ns() + clock::kMillisecond_ns);
+    out.surface = pool.acquire();
+  }
   if (!out.surface) return Status::dropped;
   world_.at(static_cast<double>(out.capture_ns - start_ns_) * 1e-9, state_);
-  const FrameStamp stamp{static_cast<std::uint8_t>(config_.camera), static_cast<std::uint32_t>(sequence),
-                         out.capture_ns};
+  const FrameStamp stamp{static_cast<std::uint8_t>(config_.camera),
+                         static_cast<std::uint32_t>(sequence), out.capture_ns};
   const Status status = renderer_.render(state_, stamp, {}, *out.surface, &out.ready);
   return status == Status::ok ? status : Status::lost;
 }

@@ -14,9 +14,9 @@ namespace gantry {
 
 struct SimCameraConfig {
   std::string name = "sim";
-  std::size_t camera = 0;         // of the rig
-  int width = 0, height = 0;      // 0: as the rig's lens says
-  std::uint64_t seed = 1;         // of the match, and of the look where that is random
+  std::size_t camera = 0;     // of the rig
+  int width = 0, height = 0;  // 0: as the rig's lens says
+  std::uint64_t seed = 1;     // of the match, and of the look where that is random
   bool random_look = false;
   double frames_per_second = 30;  // 1…240
   double phase_s = 0;             // 0…1
@@ -25,15 +25,16 @@ struct SimCameraConfig {
   TimeCode time_code = TimeCode::none;
   // When the match begins, CLOCK_MONOTONIC; 0 in real time: when the process made its first camera.
   std::int64_t start_ns = 0;
-  bool real_time = true;          // else a picture is there as soon as it is asked for
-  std::uint64_t frames = 0;       // the source ends after so many; 0: endless
-  int drop_every = 0;             // a fault to simulate: every n-th picture never arrives; 0: none
+  bool real_time = true;     // else a picture is there as soon as it is asked for
+  std::uint64_t frames = 0;  // the source ends after so many; 0: endless
+  int drop_every = 0;        // a fault to simulate: every n-th picture never arrives; 0: none
 };
 
 // The look that a configuration films: its cameras' and its truth's.
 SimLook look_of(const SimCameraConfig& config);
 // The instant of picture `sequence`. `start_ns` as resolved by the camera.
-std::int64_t capture_instant(const SimCameraConfig& config, std::int64_t start_ns, std::uint64_t sequence);
+std::int64_t capture_instant(const SimCameraConfig& config, std::int64_t start_ns,
+                             std::uint64_t sequence);
 
 class SimCamera final : public Camera {
  public:

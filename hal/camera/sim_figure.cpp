@@ -10,8 +10,10 @@ namespace {
 
 constexpr std::array<SimColour, 4> kSkin{
     {{0.55f, 0.36f, 0.26f}, {0.45f, 0.27f, 0.18f}, {0.25f, 0.14f, 0.08f}, {0.1f, 0.055f, 0.035f}}};
-constexpr std::array<SimColour, 4> kHair{
-    {{0.02f, 0.015f, 0.01f}, {0.08f, 0.045f, 0.02f}, {0.3f, 0.2f, 0.08f}, {0.015f, 0.015f, 0.015f}}};
+constexpr std::array<SimColour, 4> kHair{{{0.02f, 0.015f, 0.01f},
+                                          {0.08f, 0.045f, 0.02f},
+                                          {0.3f, 0.2f, 0.08f},
+                                          {0.015f, 0.015f, 0.015f}}};
 constexpr std::array<SimColour, 4> kShoes{
     {{0.02f, 0.02f, 0.02f}, {0.7f, 0.7f, 0.7f}, {0.7f, 0.2f, 0.02f}, {0.3f, 0.7f, 0.1f}}};
 
@@ -19,7 +21,8 @@ constexpr std::array<SimColour, 4> kShoes{
 struct Body {
   const SimPerson& p;
   double c, s;
-  explicit Body(const SimPerson& person) : p(person), c(std::cos(p.heading)), s(std::sin(p.heading)) {}
+  explicit Body(const SimPerson& person)
+      : p(person), c(std::cos(p.heading)), s(std::sin(p.heading)) {}
   Vector3 at(double forward, double left, double up) const {
     const double h = p.height / 1.8;
     return {p.x + h * (forward * c - left * s), p.y + h * (forward * s + left * c), h * up};
@@ -70,14 +73,16 @@ SimFigure figure_of(const SimPerson& p, int number, const SimKit& kit) {
   SimFigure figure;
   const Body body(p);
   const double h = p.height / 1.8;
-  const auto add = [&](const Vector3& a, const Vector3& b, double ra, double rb, const SimColour& first,
-                       const SimColour& second, float split = 2, int pattern = 0, bool casts = true) {
+  const auto add = [&](const Vector3& a, const Vector3& b, double ra, double rb,
+                       const SimColour& first, const SimColour& second, float split = 2,
+                       int pattern = 0, bool casts = true) {
     figure.limbs[figure.count++] = {a, b, ra * h, rb * h, first, second, split, pattern, casts};
   };
   const SimColour skin = kSkin[number * 7 % 5 % 4], hair = kHair[number * 5 % 4];
   const SimColour shoes = kShoes[number * 3 % 4];
   const bool covered = p.role == SimRole::staff;  // long trousers
-  const double pace = std::hypot(p.vx, p.vy), swing = std::min(0.85, 0.12 + 0.13 * pace) * std::min(1.0, pace);
+  const double pace = std::hypot(p.vx, p.vy),
+               swing = std::min(0.85, 0.12 + 0.13 * pace) * std::min(1.0, pace);
   const double lean = std::min(0.25, 0.035 * pace);
   const bool raised = p.hands > 1.5, holding = p.hands > 0.5;
   const std::array<Leg, 2> legs{leg_of(p, -1, pace, swing), leg_of(p, 1, pace, swing)};
@@ -93,9 +98,11 @@ SimFigure figure_of(const SimPerson& p, int number, const SimKit& kit) {
     const Vector3 knee = from_hip(leg.knee, 0.1), foot = from_hip(leg.foot, 0.1);
     add(from_hip({}, 0.09), knee, 0.105, 0.07, kit.shorts, covered ? kit.shorts : skin, 0.62f);
     add(knee, foot, 0.065, 0.042, covered ? kit.shorts : kit.socks, kit.socks, 0.9f);
-    add(foot, from_hip({leg.foot.forward + 0.17, leg.foot.up - 0.03}, 0.11), 0.045, 0.035, shoes, shoes,
-        2, 0, false);
-    const double arm = raised ? 2.7 : holding ? 0.7 : -swing * 0.9 * std::sin(phase_of(p, side)) - lean;
+    add(foot, from_hip({leg.foot.forward + 0.17, leg.foot.up - 0.03}, 0.11), 0.045, 0.035, shoes,
+        shoes, 2, 0, false);
+    const double arm = raised    ? 2.7
+                       : holding ? 0.7
+                                 : -swing * 0.9 * std::sin(phase_of(p, side)) - lean;
     const double fold = raised ? 0.6 : holding ? 0.7 : 0.15 + std::min(1.3, 0.28 * pace);
     const Joint shoulder{chest.forward, chest.up + 0.04};
     const Joint elbow = shoulder.hang(0.29, arm), wrist = elbow.hang(0.27, arm + fold);
@@ -103,17 +110,18 @@ SimFigure figure_of(const SimPerson& p, int number, const SimKit& kit) {
     const Vector3 e = body.at(elbow.forward, out, elbow.up);
     add(body.at(shoulder.forward, 0.19 * side, shoulder.up), e, 0.07, 0.052, kit.shirt,
         covered ? kit.shirt : skin, 0.6f);
-    add(e, body.at(wrist.forward, out * 0.85, wrist.up), 0.05, 0.04, covered ? kit.shirt : skin, skin,
-        0.75f, 0, false);
+    add(e, body.at(wrist.forward, out * 0.85, wrist.up), 0.05, 0.04, covered ? kit.shirt : skin,
+        skin, 0.75f, 0, false);
   }
-  add(body.at(hip.forward, 0.07, hip.up + 0.02), body.at(hip.forward, -0.07, hip.up + 0.02), 0.135, 0.135,
-      kit.shorts, kit.shorts);
-  add(body.at(chest.forward, 0, chest.up), body.at(hip.forward, 0, hip.up + 0.08), 0.17, 0.14, kit.shirt,
-      kit.second, 2, kit.pattern);
-  add(body.at(chest.forward, 0.14, chest.up + 0.06), body.at(chest.forward, -0.14, chest.up + 0.06), 0.09,
-      0.09, kit.shirt, kit.second);
+  add(body.at(hip.forward, 0.07, hip.up + 0.02), body.at(hip.forward, -0.07, hip.up + 0.02), 0.135,
+      0.135, kit.shorts, kit.shorts);
+  add(body.at(chest.forward, 0, chest.up), body.at(hip.forward, 0, hip.up + 0.08), 0.17, 0.14,
+      kit.shirt, kit.second, 2, kit.pattern);
+  add(body.at(chest.forward, 0.14, chest.up + 0.06), body.at(chest.forward, -0.14, chest.up + 0.06),
+      0.09, 0.09, kit.shirt, kit.second);
   const Joint head = chest.hang(-0.29, -lean);
-  add(body.at(head.forward + 0.01, 0, head.up - 0.05), body.at(head.forward + 0.02, 0, head.up), 0.085, 0.1, skin, skin);
+  add(body.at(head.forward + 0.01, 0, head.up - 0.05), body.at(head.forward + 0.02, 0, head.up),
+      0.085, 0.1, skin, skin);
   const Vector3 crown = body.at(head.forward - 0.025, 0, head.up + 0.035);
   add(crown, crown, 0.1, 0.1, hair, hair, 2, 0, false);
   return figure;

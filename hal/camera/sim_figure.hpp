@@ -15,7 +15,7 @@ struct SimLimb {
   SimColour first, second;  // `second` from `split` of the length on, or as the pattern says
   float split = 2;
   int pattern = 0;
-  bool casts = true;        // a shadow of its own worth drawing
+  bool casts = true;  // a shadow of its own worth drawing
 };
 
 struct SimFigure {

@@ -1,4 +1,4 @@
-// What the renderer does for each frame: exposure and time code into the frame memory, the launches.
+// What the renderer does for each frame: exposure and time code, and the launches.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
@@ -11,13 +11,16 @@ namespace gantry {
 void SimRenderer::fill_frame(double time, const FrameStamp& stamp, sim::SimFrame& f) const {
   const std::size_t own = config_.camera % look_.exposure.size();
   const auto wave = [&](double period, float drift) {
-    return 1 + drift * std::sin(2 * std::numbers::pi * time / period + 2.1 * static_cast<double>(own));
+    return 1 +
+           drift * std::sin(2 * std::numbers::pi * time / period + 2.1 * static_cast<double>(own));
   };
   const double exposure = look_.exposure[own] * wave(37, look_.exposure_drift);
   const double warmth = look_.warmth[own] * wave(53, look_.warmth_drift);
-  const auto t = balanced(from_rgb_, {std::sqrt(exposure * warmth), std::sqrt(exposure), std::sqrt(exposure / warmth)});
+  const auto t = balanced(
+      from_rgb_, {std::sqrt(exposure * warmth), std::sqrt(exposure), std::sqrt(exposure / warmth)});
   const double luma_steps = full_range_ ? 255 : 219, chroma_steps = full_range_ ? 255 : 224;
-  for (int i = 0; i < 9; ++i) f.transform[i] = static_cast<float>(t[i] * (i < 3 ? luma_steps : chroma_steps));
+  for (int i = 0; i < 9; ++i)
+    f.transform[i] = static_cast<float>(t[i] * (i < 3 ? luma_steps : chroma_steps));
   f.offset[0] = full_range_ ? 0 : 16;
   f.offset[1] = f.offset[2] = 128;
   f.luma_noise = look_.noise;
@@ -33,8 +36,8 @@ void SimRenderer::fill_frame(double time, const FrameStamp& stamp, sim::SimFrame
   std::ranges::copy(encode(stamp), f.code);
 }
 
-Status SimRenderer::render(const SimState& state, const FrameStamp& stamp, const SimCast& cast, const Surface& out,
-                           cl::Event* done) noexcept {
+Status SimRenderer::render(const SimState& state, const FrameStamp& stamp, const SimCast& cast,
+                           const Surface& out, cl::Event* done) noexcept {
   Slot& slot = slots_[next_slot_++ % kSlots];
   // The kernels of four pictures ago may still read this memory.
   if (const Status s = gpu::wait(slot.done); s != Status::ok) return s;
@@ -48,7 +51,8 @@ Status SimRenderer::render(const SimState& state, const FrameStamp& stamp, const
   };
   then(gpu::set_argument(compose_, 0, slot.memory.buffer));
   then(gpu::set_argument(compose_, 2, out.memory.buffer));
-  const gpu::Range blocks((static_cast<std::size_t>(width()) + 7) / 8, static_cast<std::size_t>(height()) / 2);
+  const gpu::Range blocks((static_cast<std::size_t>(width()) + 7) / 8,
+                          static_cast<std::size_t>(height()) / 2);
   then(gpu::launch(queue_, compose_, blocks, nullptr, {}, &slot.done));
   if (drawn.tiles > 0) {
     constexpr std::size_t kPerTile = SIM_TILE / SIM_BLOCK_COLUMNS * (SIM_TILE / 2);
@@ -71,9 +75,10 @@ Status SimRenderer::paint_code(Slot& slot, const Surface& out) noexcept {
   if (s == Status::ok) s = gpu::set_argument(kernel, band ? 1 : 2, out.memory.buffer);
   if (s != Status::ok) return s;
   const int cell = width() / 64 & ~1;
-  const gpu::Range range = band ? gpu::Range(32 * static_cast<std::size_t>(cell), static_cast<std::size_t>(cell))
-                                : gpu::Range(static_cast<std::size_t>(board_box_.columns),
-                                             static_cast<std::size_t>(board_box_.rows));
+  const gpu::Range range =
+      band ? gpu::Range(32 * static_cast<std::size_t>(cell), static_cast<std::size_t>(cell))
+           : gpu::Range(static_cast<std::size_t>(board_box_.columns),
+                        static_cast<std::size_t>(board_box_.rows));
   return gpu::launch(queue_, kernel, range, nullptr, {}, &slot.done);
 }
 

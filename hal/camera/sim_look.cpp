@@ -11,17 +11,17 @@ namespace gantry {
 namespace {
 
 constexpr std::array<SimColour, 12> kCloth{{{0.55f, 0.02f, 0.03f},
-                                           {0.03f, 0.08f, 0.5f},
-                                           {0.75f, 0.75f, 0.75f},
-                                           {0.02f, 0.02f, 0.025f},
-                                           {0.75f, 0.55f, 0.03f},
-                                           {0.02f, 0.25f, 0.06f},
-                                           {0.75f, 0.22f, 0.02f},
-                                           {0.2f, 0.5f, 0.75f},
-                                           {0.25f, 0.03f, 0.3f},
-                                           {0.3f, 0.02f, 0.05f},
-                                           {0.03f, 0.3f, 0.3f},
-                                           {0.7f, 0.35f, 0.45f}}};
+                                            {0.03f, 0.08f, 0.5f},
+                                            {0.75f, 0.75f, 0.75f},
+                                            {0.02f, 0.02f, 0.025f},
+                                            {0.75f, 0.55f, 0.03f},
+                                            {0.02f, 0.25f, 0.06f},
+                                            {0.75f, 0.22f, 0.02f},
+                                            {0.2f, 0.5f, 0.75f},
+                                            {0.25f, 0.03f, 0.3f},
+                                            {0.3f, 0.02f, 0.05f},
+                                            {0.03f, 0.3f, 0.3f},
+                                            {0.7f, 0.35f, 0.45f}}};
 constexpr std::array<SimColour, 4> kKeeperCloth{
     {{0.65f, 0.8f, 0.05f}, {0.8f, 0.35f, 0.02f}, {0.1f, 0.7f, 0.2f}, {0.7f, 0.1f, 0.45f}}};
 
@@ -75,7 +75,7 @@ void randomise_ground(SimRandom& random, SimLook& look) {
   look.wear = between(random, 0, 1) * between(random, 0, 1);
   look.line_strength = between(random, 0.55, 1);
   look.running_track = random.chance(0.4);
-  look.surround = look.running_track    ? SimColour{0.3f, 0.075f, 0.05f}
+  look.surround = look.running_track   ? SimColour{0.3f, 0.075f, 0.05f}
                   : random.chance(0.5) ? SimColour{0.16f, 0.155f, 0.15f}
                                        : scaled(look.grass_dark, 0.9);
   look.stand = random.below(3);
@@ -99,7 +99,8 @@ void randomise_kits(SimRandom& random, SimLook& look) {
 void randomise_ball_and_cameras(SimRandom& random, SimLook& look) {
   look.ball_radius = random.uniform(0.105, 0.115);
   const double kind = random.uniform();
-  if (kind > 0.75) look.ball = kind > 0.9 ? SimColour{0.8f, 0.4f, 0.05f} : SimColour{0.75f, 0.78f, 0.1f};
+  if (kind > 0.75)
+    look.ball = kind > 0.9 ? SimColour{0.8f, 0.4f, 0.05f} : SimColour{0.75f, 0.78f, 0.1f};
   look.ball_patch = kCloth[random.below(kCloth.size())];
   look.ball_patches = between(random, 0, 1);
   look.spare_balls = random.below(5);

@@ -27,8 +27,8 @@ struct SimLook {
   SimColour surround;
   bool running_track = false;
 
-  int stand = 2;     // 0 trees, 1 open terrace, 2 covered stand
-  float crowd = 0;   // 0…1, seats taken
+  int stand = 2;    // 0 trees, 1 open terrace, 2 covered stand
+  float crowd = 0;  // 0…1, seats taken
   SimColour stand_colour;
   float haze = 0;    // 0…1 at 100 m
   float clouds = 0;  // 0…1
@@ -39,14 +39,14 @@ struct SimLook {
 
   double ball_radius = 0.11;  // metres
   SimColour ball, ball_patch;
-  float ball_patches = 1;  // 0…1
+  float ball_patches = 1;            // 0…1
   int spare_balls = 0, bottles = 0;  // lying beside the pitch, at most 4 and 8
 
   // Per camera: exposure and blue/red balance around 1, and how far they drift.
   std::array<float, 4> exposure{1, 1, 1, 1}, warmth{1, 1, 1, 1};
   float exposure_drift = 0, warmth_drift = 0;
-  float noise = 0;      // standard deviation at mid grey, in 8-bit steps
-  float vignette = 0;   // 0…1, light lost in the corners
+  float noise = 0;           // standard deviation at mid grey, in 8-bit steps
+  float vignette = 0;        // 0…1, light lost in the corners
   double exposure_time = 0;  // seconds, for the ball's motion blur
 };
 

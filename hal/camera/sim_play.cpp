@@ -46,7 +46,8 @@ void SimWorld::kick(int i, const Vector3& v) {
 // A touch ahead every few steps; between them the ball rolls by itself.
 void SimWorld::dribble(int i) {
   SimPerson& p = state_.persons[i];
-  if (cooldown_[i] > 0 || flat_distance(p, state_.ball.position) > kReach || state_.ball.position.z > 1)
+  if (cooldown_[i] > 0 || flat_distance(p, state_.ball.position) > kReach ||
+      state_.ball.position.z > 1)
     return;
   last_touch_team_ = p.team;
   if (state_.time >= decide_at_) {
@@ -79,12 +80,12 @@ void SimWorld::decide(int i) {
   const double away = std::hypot(goal - p.x, p.y), near = pressure(i);
   decide_at_ = state_.time + random_.uniform(0.4, 1.3);
   if (away < 27 && random_.chance(away < 17 ? 0.85 : 0.5)) return shoot(i);
-  const bool deep = std::abs(-goal - p.x) < 28, wing = std::abs(p.y) > 17 && std::abs(goal - p.x) < 26;
+  const bool deep = std::abs(-goal - p.x)<28, wing = std::abs(p.y)> 17 && std::abs(goal - p.x) < 26;
   if (near < 4 && random_.chance(deep ? 0.35 : 0.06)) return lob(i);
   if (wing && random_.chance(0.7)) return lob(i);
   if (near < 2.5 && std::abs(p.y) > 15 && random_.chance(0.2)) {  // into touch
-    kick(i, {direction_of(p.team) * random_.uniform(0, 8), std::copysign(random_.uniform(10, 16), p.y),
-             random_.uniform(1, 5)});
+    kick(i, {direction_of(p.team) * random_.uniform(0, 8),
+             std::copysign(random_.uniform(10, 16), p.y), random_.uniform(1, 5)});
     state_.owner = -1;
     return;
   }
@@ -129,7 +130,8 @@ void SimWorld::lob(int i) {
   const SimPerson& p = state_.persons[i];
   const double goal = direction_of(p.team) * SimPitch::half_length;
   const bool cross = std::abs(goal - p.x) < 25;
-  const double tx = cross ? goal * 0.83 + random_.normal() * 3 : p.x + direction_of(p.team) * random_.uniform(25, 45);
+  const double tx = cross ? goal * 0.83 + random_.normal() * 3
+                          : p.x + direction_of(p.team) * random_.uniform(25, 45);
   const double ty = cross ? random_.normal() * 5 : p.y * 0.9 + random_.normal() * 11;
   const double dx = tx - p.x, dy = ty - p.y, d = std::max(4.0, std::hypot(dx, dy));
   const double flight = std::clamp(1 + 0.028 * d, 1.2, 2.5), v = 1.12 * d / flight;
@@ -155,7 +157,9 @@ void SimWorld::contest() {
   const SimPerson& p = state_.persons[i];
   const int j = nearest(1 - p.team, state_.ball.position.x, state_.ball.position.y, -1, false);
   const SimPerson& q = state_.persons[j];
-  if (cooldown_[j] > 0 || flat_distance(q, state_.ball.position) > 1.0 || !random_.chance(1.6 * kStep)) return;
+  if (cooldown_[j] > 0 || flat_distance(q, state_.ball.position) > 1.0 ||
+      !random_.chance(1.6 * kStep))
+    return;
   ++state_.events.tackles;
   cooldown_[i] = 0.7;
   const double lucky = random_.uniform();
@@ -180,7 +184,8 @@ void SimWorld::touch_bodies() {
     const SimPerson& p = state_.persons[i];
     const bool keeper = p.role == SimRole::keeper && std::abs(p.x) > SimPitch::half_length - 16.5;
     const double reach = keeper && speed(state_.ball) > 8 ? 1.5 : state_.owner < 0 ? 0.6 : 0.3;
-    if (i != state_.owner && cooldown_[i] <= 0 && flat_distance(p, b) < reach && b.z < (keeper ? 2.5 : 1.9)) {
+    if (i != state_.owner && cooldown_[i] <= 0 && flat_distance(p, b) < reach &&
+        b.z < (keeper ? 2.5 : 1.9)) {
       meet(i);
       if (state_.play != SimPlay::open || state_.owner == i) return;
     }
@@ -207,7 +212,8 @@ void SimWorld::meet(int i) {
   }
   if (b.position.z > 1.2) {  // a header
     const double own_goal = -direction_of(p.team);
-    const bool behind = own_goal * p.x > 40 && random_.chance(0.4);  // over the own goal line, for safety
+    const bool behind =
+        own_goal * p.x > 40 && random_.chance(0.4);  // over the own goal line, for safety
     const double angle = behind ? std::atan2(std::copysign(0.6, p.y), own_goal)
                                 : (p.team == 0 ? 0 : std::numbers::pi) + random_.normal() * 0.8;
     const double v = random_.uniform(6, 13);
@@ -219,12 +225,13 @@ void SimWorld::meet(int i) {
   last_touch_team_ = p.team;
   if (fast > 11 && random_.chance(own_kick ? 0.25 : 0.6)) {  // a block
     cooldown_[i] = 0.4;
-    b.velocity = {-0.2 * b.velocity.x + random_.normal() * 4, -0.2 * b.velocity.y + random_.normal() * 4,
-                  std::abs(random_.normal()) * 2};
+    b.velocity = {-0.2 * b.velocity.x + random_.normal() * 4,
+                  -0.2 * b.velocity.y + random_.normal() * 4, std::abs(random_.normal()) * 2};
     state_.owner = -1;
     return;
   }
-  b.velocity = {p.vx + 0.12 * b.velocity.x, p.vy + 0.12 * b.velocity.y, std::min(b.velocity.z, 0.5)};
+  b.velocity = {p.vx + 0.12 * b.velocity.x, p.vy + 0.12 * b.velocity.y,
+                std::min(b.velocity.z, 0.5)};
   state_.owner = i;
   receiver_ = -1;
   cooldown_[i] = 0.15;
@@ -234,7 +241,8 @@ void SimWorld::meet(int i) {
 void SimWorld::watch_lines() {
   if (state_.play != SimPlay::open || state_.time < lines_from_) return;
   const Vector3& b = state_.ball.position;
-  const double length = SimPitch::half_length + kBallRadius, width = SimPitch::half_width + kBallRadius;
+  const double length = SimPitch::half_length + kBallRadius,
+               width = SimPitch::half_width + kBallRadius;
   const int other = 1 - last_touch_team_;
   if (std::abs(b.x) > length) {
     const double side = b.x > 0 ? 1 : -1;
@@ -248,19 +256,31 @@ void SimWorld::watch_lines() {
     return begin_restart(SimRestart::goal_kick, side * 47.2, b.y > 0 ? 6 : -6, defenders);
   }
   if (std::abs(b.y) > width)
-    return begin_restart(SimRestart::throw_in, std::clamp(b.x, -50.0, 50.0), b.y > 0 ? 34.2 : -34.2, other);
+    return begin_restart(SimRestart::throw_in, std::clamp(b.x, -50.0, 50.0), b.y > 0 ? 34.2 : -34.2,
+                         other);
   if (stuck_ > 20) begin_restart(SimRestart::free_kick, b.x, b.y, other);
 }
 
 void SimWorld::begin_restart(SimRestart kind, double x, double y, int team) {
   SimEvents& e = state_.events;
   switch (kind) {
-    case SimRestart::kick_off: ++e.kick_offs; break;
-    case SimRestart::throw_in: ++e.throw_ins; break;
-    case SimRestart::corner: ++e.corners; break;
-    case SimRestart::goal_kick: ++e.goal_kicks; break;
-    case SimRestart::free_kick: ++e.free_kicks; break;
-    default: break;
+    case SimRestart::kick_off:
+      ++e.kick_offs;
+      break;
+    case SimRestart::throw_in:
+      ++e.throw_ins;
+      break;
+    case SimRestart::corner:
+      ++e.corners;
+      break;
+    case SimRestart::goal_kick:
+      ++e.goal_kicks;
+      break;
+    case SimRestart::free_kick:
+      ++e.free_kicks;
+      break;
+    default:
+      break;
   }
   state_.play = SimPlay::fetching;
   state_.restart = kind;
@@ -271,7 +291,8 @@ void SimWorld::begin_restart(SimRestart kind, double x, double y, int team) {
   spot_x_ = x;
   spot_y_ = y;
   const bool keeper = kind == SimRestart::goal_kick || kind == SimRestart::hands;
-  taker_ = keeper ? 11 * team : nearest(team, state_.ball.position.x, state_.ball.position.y, -1, true);
+  taker_ =
+      keeper ? 11 * team : nearest(team, state_.ball.position.x, state_.ball.position.y, -1, true);
 }
 
 // The ball in or on its way to somebody's hands.
@@ -292,7 +313,8 @@ void SimWorld::restart_step() {
   SimPerson& p = state_.persons[taker_];
   SimBall& b = state_.ball;
   Wish& w = wish_[taker_];
-  const bool thrown = state_.restart == SimRestart::throw_in, hands = state_.restart == SimRestart::hands;
+  const bool thrown = state_.restart == SimRestart::throw_in,
+             hands = state_.restart == SimRestart::hands;
   const double left = std::hypot(spot_x_ - p.x, spot_y_ - p.y);
   switch (state_.play) {
     case SimPlay::fetching:
@@ -307,7 +329,8 @@ void SimWorld::restart_step() {
       w = {spot_x_, spot_y_, hands ? 2.0 : 5.5};
       if (left < 0.7) {
         state_.play = SimPlay::waiting;
-        ready_at_ = state_.time + random_.uniform(2.5, 5) + (state_.restart == SimRestart::kick_off ? 6 : 0);
+        ready_at_ = state_.time + random_.uniform(2.5, 5) +
+                    (state_.restart == SimRestart::kick_off ? 6 : 0);
       }
       break;
     default: {
@@ -316,17 +339,20 @@ void SimWorld::restart_step() {
         w = {spot_x_, spot_y_, 1.3};
       } else {
         // Put down, it sinks to the spot at a hand's pace; the taker steps back for the run-up.
-        const double dx = spot_x_ - b.position.x, dy = spot_y_ - b.position.y, dz = kBallRadius - b.position.z;
+        const double dx = spot_x_ - b.position.x, dy = spot_y_ - b.position.y,
+                     dz = kBallRadius - b.position.z;
         const double d = std::sqrt(dx * dx + dy * dy + dz * dz), most = 2.5 * kStep;
         const double keep = d > most ? most / d : 1;
         b.position = {b.position.x + dx * keep, b.position.y + dy * keep, b.position.z + dz * keep};
         b.velocity = {dx * keep / kStep, dy * keep / kStep, dz * keep / kStep};
         b.spin = {};
-        const double back = spot_x_ * direction_of(p.team) > 0 && std::abs(spot_y_) > 30 ? 1.2 : -1.6;
+        const double back =
+            spot_x_ * direction_of(p.team) > 0 && std::abs(spot_y_) > 30 ? 1.2 : -1.6;
         const bool ready = state_.time >= ready_at_;
         w = {spot_x_ + (ready ? 0 : back * direction_of(p.team)), spot_y_, ready ? 5.0 : 1.5};
       }
-      if (state_.time >= ready_at_ && flat_distance(p, b.position) < (thrown || hands ? 2 : kReach)) take_restart();
+      if (state_.time >= ready_at_ && flat_distance(p, b.position) < (thrown || hands ? 2 : kReach))
+        take_restart();
     }
   }
 }
@@ -347,7 +373,8 @@ void SimWorld::take_restart() {
     kick(i, {dx / d * v, dy / d * v, 2.5});
     state_.persons[i].kick = 0;
     receiver_ = mate;
-  } else if (kind == SimRestart::kick_off || (kind == SimRestart::free_kick && random_.chance(0.6))) {
+  } else if (kind == SimRestart::kick_off ||
+             (kind == SimRestart::free_kick && random_.chance(0.6))) {
     pass(i);
   } else {
     lob(i);

@@ -12,25 +12,31 @@
 namespace gantry {
 namespace {
 
-void copy(const SimColour& c, float* out) { out[0] = c.r, out[1] = c.g, out[2] = c.b; }
+void copy(const SimColour& c, float* out) {
+  out[0] = c.r, out[1] = c.g, out[2] = c.b;
+}
 
 const RigCamera& camera_of(const Rig& rig, std::size_t index) {
   if (index >= rig.cameras.size())
-    throw std::invalid_argument(fmt::format("sim camera {}: the rig has {} cameras", index, rig.cameras.size()));
+    throw std::invalid_argument(
+        fmt::format("sim camera {}: the rig has {} cameras", index, rig.cameras.size()));
   return rig.cameras[index];
 }
 
 double checked_height(double metres) {
   if (!(metres >= 1 && metres <= 50))
-    throw std::invalid_argument(fmt::format("sim camera: mast height {} m; 1 to 50 are possible", metres));
+    throw std::invalid_argument(
+        fmt::format("sim camera: mast height {} m; 1 to 50 are possible", metres));
   return metres;
 }
 
 }  // namespace
 
-SimRenderer::SimRenderer(gpu::Device& device, const Rig& rig, const SimLook& look, const SimRendererConfig& config)
+SimRenderer::SimRenderer(gpu::Device& device, const Rig& rig, const SimLook& look,
+                         const SimRendererConfig& config)
     : config_(config),
-      view_(camera_of(rig, config.camera), config.width ? config.width : rig.cameras[config.camera].lens.width,
+      view_(camera_of(rig, config.camera),
+            config.width ? config.width : rig.cameras[config.camera].lens.width,
             config.height ? config.height : rig.cameras[config.camera].lens.height,
             checked_height(config.mast_height_m)),
       look_(look),
@@ -58,7 +64,8 @@ void SimRenderer::make_mesh(gpu::Device& device) {
       cl_float4& node = nodes[static_cast<std::size_t>(j) * mesh_nodes_ + i];
       node = {};
       if (d)
-        node = {{static_cast<float>(d->x), static_cast<float>(d->y), static_cast<float>(d->z), 1.0f}};
+        node = {
+            {static_cast<float>(d->x), static_cast<float>(d->y), static_cast<float>(d->z), 1.0f}};
     }
   mesh_ = device.constant(nodes.data(), nodes.size() * sizeof(cl_float4));
 }
@@ -84,7 +91,8 @@ void SimRenderer::make_background(gpu::Device& device) {
   copy(look.sky_top, g.sky_top);
   copy(look.sky_horizon, g.sky_horizon);
   g.vignette = look.vignette;
-  g.centre_x = static_cast<float>(0.5 * (width() - 1)), g.centre_y = static_cast<float>(0.5 * (height() - 1));
+  g.centre_x = static_cast<float>(0.5 * (width() - 1)),
+  g.centre_y = static_cast<float>(0.5 * (height() - 1));
   g.inverse_radius_squared = 4.0f / static_cast<float>(width() * width() + height() * height());
   for (int i = 0; i < 9; ++i) g.from_rgb[i] = static_cast<float>(from_rgb_[i]);
   g.seed = sim_hash(config_.seed, 0, 0);

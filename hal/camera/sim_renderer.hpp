@@ -24,7 +24,8 @@ struct SimRendererConfig {
 
 class SimRenderer {
  public:
-  SimRenderer(gpu::Device& device, const Rig& rig, const SimLook& look, const SimRendererConfig& config);
+  SimRenderer(gpu::Device& device, const Rig& rig, const SimLook& look,
+              const SimRendererConfig& config);
 
   int width() const { return view_.width(); }
   int height() const { return view_.height(); }
@@ -32,8 +33,8 @@ class SimRenderer {
 
   // The state at `stamp.capture_ns`, into a surface of nv12_layout(width, height). The light drifts
   // with `state.time`. May block while more pictures than kSlots are under way.
-  Status render(const SimState& state, const FrameStamp& stamp, const SimCast& cast, const Surface& out,
-                cl::Event* done) noexcept;
+  Status render(const SimState& state, const FrameStamp& stamp, const SimCast& cast,
+                const Surface& out, cl::Event* done) noexcept;
 
  private:
   static constexpr std::size_t kSlots = 4;

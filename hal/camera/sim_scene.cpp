@@ -12,9 +12,15 @@ namespace {
 
 constexpr std::uint32_t kMembersPerTile = SIM_MOST_ACTORS;
 
-Vector3 operator-(const Vector3& a, const Vector3& b) { return {a.x - b.x, a.y - b.y, a.z - b.z}; }
-double dot(const Vector3& a, const Vector3& b) { return a.x * b.x + a.y * b.y + a.z * b.z; }
-double length(const Vector3& v) { return std::sqrt(dot(v, v)); }
+Vector3 operator-(const Vector3& a, const Vector3& b) {
+  return {a.x - b.x, a.y - b.y, a.z - b.z};
+}
+double dot(const Vector3& a, const Vector3& b) {
+  return a.x * b.x + a.y * b.y + a.z * b.z;
+}
+double length(const Vector3& v) {
+  return std::sqrt(dot(v, v));
+}
 
 struct ImageFrame {  // right, down, towards the camera, at a point; world frame
   Vector3 right, down, near;
@@ -30,7 +36,8 @@ ImageFrame image_frame(const Vector3& eye, const Vector3& point) {
           near};
 }
 
-void widen(float& left, float& top, float& right, float& bottom, float x, float y, float rx, float ry) {
+void widen(float& left, float& top, float& right, float& bottom, float x, float y, float rx,
+           float ry) {
   left = std::min(left, x - rx), right = std::max(right, x + rx);
   top = std::min(top, y - ry), bottom = std::max(bottom, y + ry);
 }
@@ -39,7 +46,8 @@ void widen(float& left, float& top, float& right, float& bottom, float x, float 
 
 Vector3 sun_direction(const SimLook& look) {
   const double flat = std::cos(look.sun_elevation);
-  return {flat * std::cos(look.sun_azimuth), flat * std::sin(look.sun_azimuth), std::sin(look.sun_elevation)};
+  return {flat * std::cos(look.sun_azimuth), flat * std::sin(look.sun_azimuth),
+          std::sin(look.sun_elevation)};
 }
 
 SimFrameMemory::SimFrameMemory(int width, int height) {
@@ -59,11 +67,10 @@ SimScene::SimScene(const SimView& view, const SimLook& look, const std::array<do
   set_up_props(seed);
 }
 
-// Goals, and what lies about: spare balls behind the goals and by the benches, bottles beside the line.
+// Goals, and what lies about: spare balls behind the goals and by the benches, bottles.
 void SimScene::set_up_props(std::uint64_t seed) {
-  const auto add = [&](const Vector3& a, const Vector3& b, double ra, double rb, const SimColour& c) {
-    props_[prop_count_++] = {a, b, ra, rb, c, c};
-  };
+  const auto add = [&](const Vector3& a, const Vector3& b, double ra, double rb,
+                       const SimColour& c) { props_[prop_count_++] = {a, b, ra, rb, c, c}; };
   const double w = SimPitch::goal_half_width, h = SimPitch::goal_height;
   const SimColour white{0.82f, 0.82f, 0.82f};
   for (double x : {-SimPitch::half_length, SimPitch::half_length}) {
@@ -77,12 +84,16 @@ void SimScene::set_up_props(std::uint64_t seed) {
     const bool behind_goal = random.chance(0.5);
     const double side = random.chance(0.5) ? 1 : -1;
     const Vector3 at{behind_goal ? side * random.uniform(54, 56.5) : random.uniform(-40, 40),
-                     behind_goal ? random.uniform(-25, 25) : random.chance(0.6) ? 36.4 : -35.6, look_.ball_radius};
+                     behind_goal          ? random.uniform(-25, 25)
+                     : random.chance(0.6) ? 36.4
+                                          : -35.6,
+                     look_.ball_radius};
     add(at, at, look_.ball_radius, look_.ball_radius, look_.ball);
   }
   for (int i = 0; i < look_.bottles; ++i) {
     const double x = random.uniform(-30, 30), y = random.chance(0.7) ? 36.8 : -35.4;
-    add({x, y, 0.03}, {x, y, 0.22}, 0.04, 0.03, random.chance(0.5) ? white : SimColour{0.1f, 0.3f, 0.7f});
+    add({x, y, 0.03}, {x, y, 0.22}, 0.04, 0.03,
+        random.chance(0.5) ? white : SimColour{0.1f, 0.3f, 0.7f});
   }
 }
 
@@ -100,7 +111,8 @@ void SimScene::gather(const SimState& state, const SimCast& cast) {
   };
   for (int i = 0; i < SimState::kPersons; ++i) {
     const SimPerson& p = state.persons[i];
-    if (i != cast.hidden_person) add({p.x, p.y, p.height * 0.5}).figure = figure_of(p, i, kit_of(look_, p));
+    if (i != cast.hidden_person)
+      add({p.x, p.y, p.height * 0.5}).figure = figure_of(p, i, kit_of(look_, p));
   }
   for (int i = 0; i < (cast.props ? prop_count_ : 0); ++i) {
     const SimLimb& l = props_[i];
@@ -120,7 +132,8 @@ std::array<float, 3> SimScene::colour(const SimColour& c, double distance) const
                b = mixed(c.b, look_.sky_horizon.b);
   std::array<float, 3> out{};
   for (int i = 0; i < 3; ++i)
-    out[i] = static_cast<float>(matrix_[3 * i] * r + matrix_[3 * i + 1] * g + matrix_[3 * i + 2] * b);
+    out[i] =
+        static_cast<float>(matrix_[3 * i] * r + matrix_[3 * i + 1] * g + matrix_[3 * i + 2] * b);
   return out;
 }
 
@@ -154,11 +167,14 @@ void SimScene::add_shadow(const SimLimb& limb, sim::SimFrame& frame, sim::SimAct
   s.ra = static_cast<float>(ra), s.rb = static_cast<float>(rb);
   s.aspect = static_cast<float>(ratio);
   const double lit = look_.sun / (look_.sun + look_.ambient);
-  s.opacity = static_cast<float>((1 - std::sqrt(1 - 0.95 * lit)) * std::min(1.0, 0.25 + 0.75 * flat / shown));
+  s.opacity = static_cast<float>((1 - std::sqrt(1 - 0.95 * lit)) *
+                                 std::min(1.0, 0.25 + 0.75 * flat / shown));
   ++actor.shadows;
   const auto rx = static_cast<float>(std::max(ra, rb) + 1), ry = rx / s.aspect + 1;
-  widen(actor.shadow_left, actor.shadow_top, actor.shadow_right, actor.shadow_bottom, s.ax, s.ay, rx, ry);
-  widen(actor.shadow_left, actor.shadow_top, actor.shadow_right, actor.shadow_bottom, s.bx, s.by, rx, ry);
+  widen(actor.shadow_left, actor.shadow_top, actor.shadow_right, actor.shadow_bottom, s.ax, s.ay,
+        rx, ry);
+  widen(actor.shadow_left, actor.shadow_top, actor.shadow_right, actor.shadow_bottom, s.bx, s.by,
+        rx, ry);
 }
 
 void SimScene::add_figure(const Entry& entry, sim::SimFrame& frame, sim::SimActor& actor) {
@@ -173,7 +189,8 @@ void SimScene::add_figure(const Entry& entry, sim::SimFrame& frame, sim::SimActo
     depth[i] = length(l.a - view_.eye()) + length(l.b - view_.eye());
     if (l.casts && look_.sun > 0.1) add_shadow(l, frame, actor);
   }
-  std::sort(order.begin(), order.begin() + figure.count, [&](int a, int b) { return depth[a] > depth[b]; });
+  std::sort(order.begin(), order.begin() + figure.count,
+            [&](int a, int b) { return depth[a] > depth[b]; });
   for (int k = 0; k < figure.count && capsules_ < SIM_MOST_CAPSULES; ++k) {
     const SimLimb& l = figure.limbs[order[k]];
     const auto pa = view_.project(l.a), pb = view_.project(l.b);
@@ -216,19 +233,22 @@ void SimScene::add_ball(const SimState& state, sim::SimFrame& frame, sim::SimAct
   // Rows of the ball's turn, transposed: from the image frame by way of the world.
   const ImageFrame f = image_frame(view_.eye(), ball.position);
   const auto& [w, x, y, z] = ball.turn;
-  const std::array<Vector3, 3> axes{{{1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)},
-                                     {2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)},
-                                     {2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)}}};
+  const std::array<Vector3, 3> axes{
+      {{1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)},
+       {2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)},
+       {2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)}}};
   for (int i = 0; i < 3; ++i) {
     s.orientation[3 * i] = static_cast<float>(dot(axes[i], f.right));
     s.orientation[3 * i + 1] = static_cast<float>(dot(axes[i], f.down));
-    s.orientation[3 * i + 2] = static_cast<float>(-dot(axes[i], f.near));  // the kernel's z looks away
+    s.orientation[3 * i + 2] =
+        static_cast<float>(-dot(axes[i], f.near));  // the kernel's z looks away
   }
   actor.is_ball = 1;
   widen(actor.left, actor.top, actor.right, actor.bottom, s.x0, s.y0, s.r0 + 1.5f, s.r0 + 1.5f);
   widen(actor.left, actor.top, actor.right, actor.bottom, s.x1, s.y1, s.r1 + 1.5f, s.r1 + 1.5f);
   light(ball.position, actor.light);
-  if (look_.sun > 0.1) add_shadow({ball.position, ball.position, radius, radius, {}, {}}, frame, actor);
+  if (look_.sun > 0.1)
+    add_shadow({ball.position, ball.position, radius, radius, {}, {}}, frame, actor);
 }
 
 SimScene::Drawn SimScene::draw(const SimState& state, const SimCast& cast, std::byte* memory) {

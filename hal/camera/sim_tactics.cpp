@@ -11,16 +11,16 @@ namespace {
 
 // A 4-4-2 seen by the attackers: along −1 (own goal) … 1, across −1 … 1.
 constexpr std::array<std::array<double, 2>, 11> kFormation{{{-0.95, 0},
-                                                           {-0.55, -0.8},
-                                                           {-0.62, -0.27},
-                                                           {-0.62, 0.27},
-                                                           {-0.55, 0.8},
-                                                           {-0.1, -0.85},
-                                                           {-0.18, -0.25},
-                                                           {-0.18, 0.25},
-                                                           {-0.1, 0.85},
-                                                           {0.28, -0.22},
-                                                           {0.33, 0.25}}};
+                                                            {-0.55, -0.8},
+                                                            {-0.62, -0.27},
+                                                            {-0.62, 0.27},
+                                                            {-0.55, 0.8},
+                                                            {-0.1, -0.85},
+                                                            {-0.18, -0.25},
+                                                            {-0.18, 0.25},
+                                                            {-0.1, 0.85},
+                                                            {0.28, -0.22},
+                                                            {0.33, 0.25}}};
 
 double pace_for(double distance, double fastest) {
   return distance < 1.5 ? 1.3 : std::min(fastest, 1.3 + 0.55 * distance);
@@ -87,7 +87,8 @@ SimWorld::Wish SimWorld::slot_of(int i) const {
   along += 2.5 * std::sin(0.31 * state_.time + 1.7 * i);
   across += 2.5 * std::sin(0.23 * state_.time + 2.9 * i);
   along = std::clamp(along, -46.0, 46.0);
-  if (state_.play != SimPlay::open && state_.restart == SimRestart::kick_off) along = std::min(along * 0.7 - 9, -1.0);
+  if (state_.play != SimPlay::open && state_.restart == SimRestart::kick_off)
+    along = std::min(along * 0.7 - 9, -1.0);
   return {d * along, std::clamp(across, -32.0, 32.0), 6.2};
 }
 
@@ -99,7 +100,8 @@ SimWorld::Wish SimWorld::defend(int i, Wish slot) const {
   if (std::hypot(m.x - slot.x, m.y - slot.y) > 11) return slot;
   const double goal = -direction_of(p.team) * SimPitch::half_length;
   const double gx = goal - m.x, gy = -m.y, g = std::max(1.0, std::hypot(gx, gy));
-  return {0.35 * slot.x + 0.65 * (m.x + 2 * gx / g), 0.35 * slot.y + 0.65 * (m.y + 2 * gy / g), 7.2};
+  return {0.35 * slot.x + 0.65 * (m.x + 2 * gx / g), 0.35 * slot.y + 0.65 * (m.y + 2 * gy / g),
+          7.2};
 }
 
 // On an arc between the goal and the ball; for a shot, where it will cross the line.
@@ -122,7 +124,8 @@ SimWorld::Wish SimWorld::officiate(int i) const {
   if (i == SimState::kReferee) {
     const double back = b.x > 0 ? -9 : 9;
     const SimPerson& p = state_.persons[i];
-    const double x = std::clamp(b.x + back, -40.0, 40.0), y = std::clamp(b.y * 0.75 - 6, -26.0, 26.0);
+    const double x = std::clamp(b.x + back, -40.0, 40.0),
+                 y = std::clamp(b.y * 0.75 - 6, -26.0, 26.0);
     return {x, y, pace_for(std::hypot(x - p.x, y - p.y), 6.5)};
   }
   // Each assistant has half of a touch line, and stays level with the ball or the last defender.
@@ -155,8 +158,8 @@ void SimWorld::wish_all() {
   for (int i = 0; i < SimState::kReferee; ++i) {
     const SimPerson& p = state_.persons[i];
     if (i == taker_) continue;  // restart_step() says
-    const bool defending =
-        state_.owner >= 0 ? state_.persons[state_.owner].team != p.team : last_touch_team_ != p.team;
+    const bool defending = state_.owner >= 0 ? state_.persons[state_.owner].team != p.team
+                                             : last_touch_team_ != p.team;
     Wish w = p.role == SimRole::keeper ? keep_goal(i) : slot_of(i);
     if (p.role == SimRole::player && defending) w = defend(i, w);
     if (state_.play == SimPlay::open) {
@@ -184,7 +187,8 @@ void SimWorld::wish_all() {
   for (int i = SimState::kReferee + 3; i < SimState::kPersons; ++i) {
     const Wish& h = home_[i];
     const bool warms_up = std::abs(h.x) > 20;
-    const double swing = warms_up ? 9 * std::sin(0.22 * state_.time + i) : 1.5 * std::sin(0.1 * state_.time + 2 * i);
+    const double swing =
+        warms_up ? 9 * std::sin(0.22 * state_.time + i) : 1.5 * std::sin(0.1 * state_.time + 2 * i);
     wish_[i] = {h.x + swing, h.y, warms_up ? 2.6 : 1.0};
   }
 }

@@ -16,8 +16,12 @@ constexpr int kCells = 128, kSync = 8, kPayload = 104;
 constexpr std::uint32_t kSyncCells = 0b01001101;
 constexpr double kDegree = std::numbers::pi / 180;
 
-bool cell(const TimeCodeCells& cells, int i) { return cells[i / 32] >> (i % 32) & 1; }
-void set(TimeCodeCells& cells, int i, bool on) { cells[i / 32] |= std::uint32_t{on} << (i % 32); }
+bool cell(const TimeCodeCells& cells, int i) {
+  return cells[i / 32] >> (i % 32) & 1;
+}
+void set(TimeCodeCells& cells, int i, bool on) {
+  cells[i / 32] |= std::uint32_t{on} << (i % 32);
+}
 
 std::uint16_t checksum(const TimeCodeCells& cells) {
   std::uint32_t crc = 0xffff;
@@ -36,10 +40,13 @@ std::optional<FrameStamp> read_grid(const LumaView& luma, int columns, Map&& at)
   for (int i = 0; i < kCells; ++i) {
     int sum = 0;
     for (int k = 0; k < kPoints * kPoints; ++k) {
-      const double u = 0.3 + 0.4 * (k % kPoints) / (kPoints - 1), v = 0.3 + 0.4 * (k / kPoints) / (kPoints - 1);
+      const double u = 0.3 + 0.4 * (k % kPoints) / (kPoints - 1),
+                   v = 0.3 + 0.4 * (k / kPoints) / (kPoints - 1);
       const Pixel p = at(i % columns + u, i / columns + v);
-      if (!(p.x > -0.5 && p.y > -0.5 && p.x < luma.width - 0.5 && p.y < luma.height - 0.5)) return std::nullopt;
-      sum += luma.pixels[static_cast<std::ptrdiff_t>(std::lround(p.y)) * luma.pitch + std::lround(p.x)];
+      if (!(p.x > -0.5 && p.y > -0.5 && p.x < luma.width - 0.5 && p.y < luma.height - 0.5))
+        return std::nullopt;
+      sum += luma.pixels[static_cast<std::ptrdiff_t>(std::lround(p.y)) * luma.pitch +
+                         std::lround(p.x)];
     }
     mean[i] = static_cast<float>(sum) / (kPoints * kPoints);
   }
@@ -82,7 +89,8 @@ std::array<Vector3, 4> board_at(double yaw, double width, double cell_margin) {
 bool sees(const RigCamera& camera, const Vector3& direction, double margin) {
   const auto p = camera.lens.project(apply(camera_from_panorama(camera.mounting), direction));
   const double m = margin * camera.lens.width;
-  return p && p->x > m && p->y > m && p->x < camera.lens.width - 1 - m && p->y < camera.lens.height - 1 - m;
+  return p && p->x > m && p->y > m && p->x < camera.lens.width - 1 - m &&
+         p->y < camera.lens.height - 1 - m;
 }
 
 // Wholly in this camera and in no other, corners and edges' middles.
@@ -131,8 +139,8 @@ std::optional<FrameStamp> decode(const std::array<float, 128>& luma) {
 
 int band_cell(int picture_width) {
   if (picture_width < 256)
-    throw std::invalid_argument(
-        fmt::format("time code: a picture {} pixels wide has no room for it; 256 are needed", picture_width));
+    throw std::invalid_argument(fmt::format(
+        "time code: a picture {} pixels wide has no room for it; 256 are needed", picture_width));
   return picture_width / 64 & ~1;
 }
 
@@ -158,10 +166,10 @@ std::array<Vector3, 4> board_corners(const Rig& rig, std::size_t camera) {
       for (double side : {-1.0, 1.0})
         if (own_place(rig, camera, side * away * kDegree, width * kDegree))
           return board_at(side * away * kDegree, width * kDegree, 0);
-  throw std::invalid_argument(
-      fmt::format("rig: camera '{}' has no place for a time code board that no other camera sees, just above "
-                  "the horizon; use the band, or tilt the camera up",
-                  rig.cameras[camera].name));
+  throw std::invalid_argument(fmt::format(
+      "rig: camera '{}' has no place for a time code board that no other camera sees, just above "
+      "the horizon; use the band, or tilt the camera up",
+      rig.cameras[camera].name));
 }
 
 }  // namespace gantry

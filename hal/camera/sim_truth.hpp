@@ -63,18 +63,18 @@ class SimTruth {
   void of(const SimState& state, std::uint64_t frame, std::int64_t capture_ns, SimTruthFrame& out);
 
  private:
-  struct Disc {  // a part of a figure as seen from the eye
+  struct Disc {         // as seen from the eye
     Vector3 direction;  // unit
     double radius = 0;  // radians
   };
-  struct Outline {
-    static constexpr int kMost = SimFigure::kMost * 3;
-    std::array<Disc, kMost> discs;
+  struct Outline {  // a figure: its limbs from disc to disc
+    std::array<std::array<Disc, 2>, SimFigure::kMost> limbs;
     int count = 0;
     double distance = 0;
   };
 
   Outline outline_of(const SimFigure& figure, const SimPerson& person) const;
+  bool hides(const Outline& outline, const Vector3& direction) const;
   double visible_part(const Disc& disc, double distance, int except) const;
   SimSpot panorama_spot(const Vector3& direction, double radius) const;
   SimBox panorama_box(const Outline& outline) const;

@@ -30,10 +30,14 @@ void put_box(Buffer& b, const SimBox& s) {
 
 std::string_view name_of(SimPlay play) {
   switch (play) {
-    case SimPlay::open: return "open";
-    case SimPlay::fetching: return "fetching";
-    case SimPlay::carrying: return "carrying";
-    default: return "waiting";
+    case SimPlay::open:
+      return "open";
+    case SimPlay::fetching:
+      return "fetching";
+    case SimPlay::carrying:
+      return "carrying";
+    default:
+      return "waiting";
   }
 }
 
@@ -41,11 +45,16 @@ std::string_view name_of(SimPlay play) {
 
 std::string_view name_of(SimRole role) {
   switch (role) {
-    case SimRole::player: return "player";
-    case SimRole::keeper: return "keeper";
-    case SimRole::referee: return "referee";
-    case SimRole::assistant: return "assistant";
-    default: return "staff";
+    case SimRole::player:
+      return "player";
+    case SimRole::keeper:
+      return "keeper";
+    case SimRole::referee:
+      return "referee";
+    case SimRole::assistant:
+      return "assistant";
+    default:
+      return "staff";
   }
 }
 
@@ -53,8 +62,8 @@ bool write_json_line(const SimTruthFrame& t, std::FILE* file) {
   Buffer b;
   const SimTruthBall& ball = t.ball;
   put(b, R"({{"frame":{},"capture_ns":{},"play":"{}",)", t.frame, t.capture_ns, name_of(t.play));
-  put(b, R"("ball":{{"world":[{:.4f},{:.4f},{:.4f}],"speed":{:.3f},"visible":{:.3f},"panorama":)", ball.world.x,
-      ball.world.y, ball.world.z, ball.speed, ball.visible);
+  put(b, R"("ball":{{"world":[{:.4f},{:.4f},{:.4f}],"speed":{:.3f},"visible":{:.3f},"panorama":)",
+      ball.world.x, ball.world.y, ball.world.z, ball.speed, ball.visible);
   put_spot(b, ball.panorama);
   put(b, R"(,"cameras":[)");
   for (std::size_t c = 0; c < t.cameras; ++c) {
@@ -64,8 +73,13 @@ bool write_json_line(const SimTruthFrame& t, std::FILE* file) {
   put(b, R"(]}},"players":[)");
   for (const SimTruthPerson& p : t.persons) {
     if (p.id) put(b, ",");
-    put(b, R"({{"id":{},"role":"{}","team":{},"world":[{:.3f},{:.3f}],"visible":{:.3f},"panorama":)", p.id,
-        name_of(p.role), p.team < 0 ? "null" : p.team ? "\"b\"" : "\"a\"", p.x, p.y, p.visible);
+    put(b,
+        R"({{"id":{},"role":"{}","team":{},"world":[{:.3f},{:.3f}],"visible":{:.3f},"panorama":)",
+        p.id, name_of(p.role),
+        p.team < 0 ? "null"
+        : p.team   ? "\"b\""
+                   : "\"a\"",
+        p.x, p.y, p.visible);
     put_box(b, p.panorama);
     put(b, R"(,"cameras":[)");
     for (std::size_t c = 0; c < t.cameras; ++c) {

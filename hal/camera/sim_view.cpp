@@ -33,7 +33,8 @@ std::optional<Vector3> SimView::direction(const Pixel& pixel) const {
 }
 
 std::optional<double> SimView::scale(const Vector3& p) const {
-  const Vector3 d = apply(rotation_, panorama_from_world({p.x - eye_.x, p.y - eye_.y, p.z - eye_.z}));
+  const Vector3 d =
+      apply(rotation_, panorama_from_world({p.x - eye_.x, p.y - eye_.y, p.z - eye_.z}));
   const double length = std::sqrt(d.x * d.x + d.y * d.y + d.z * d.z);
   // Two directions at right angles to the ray and to each other.
   const bool steep = std::abs(d.y) > 0.9 * length;
@@ -48,7 +49,8 @@ std::optional<double> SimView::scale(const Vector3& p) const {
   const auto right = projection_.project({d.x + e * a.x, d.y + e * a.y, d.z + e * a.z});
   const auto down = projection_.project({d.x + e * b.x, d.y + e * b.y, d.z + e * b.z});
   if (!at || !right || !down) return std::nullopt;
-  const double area = (right->x - at->x) * (down->y - at->y) - (right->y - at->y) * (down->x - at->x);
+  const double area =
+      (right->x - at->x) * (down->y - at->y) - (right->y - at->y) * (down->x - at->x);
   return std::sqrt(std::abs(area)) / kSmall;
 }
 

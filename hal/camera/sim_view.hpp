@@ -12,9 +12,9 @@
 namespace gantry {
 
 struct SimPitch {
-  static constexpr double half_length = 52.5, half_width = 34;   // to the outside of the lines
+  static constexpr double half_length = 52.5, half_width = 34;  // to the outside of the lines
   static constexpr double goal_half_width = 3.66, goal_height = 2.44;
-  static constexpr double board_far = 38.5, board_end = 57.5;    // advertising boards
+  static constexpr double board_far = 38.5, board_end = 57.5;  // advertising boards
   static constexpr double mast_distance = 4;
 };
 

@@ -51,12 +51,13 @@ void SimWorld::set_up_persons() {
   for (int i = 0; i < SimState::kPersons; ++i) {
     SimPerson& p = state_.persons[i];
     p.team = i < 11 ? 0 : i < 22 ? 1 : -1;
-    p.role = i >= kFirstStaff           ? SimRole::staff
-             : i > SimState::kReferee   ? SimRole::assistant
-             : i == SimState::kReferee  ? SimRole::referee
-             : i % 11 == 0              ? SimRole::keeper
-                                        : SimRole::player;
-    p.height = p.role == SimRole::keeper ? random_.uniform(1.85, 1.96) : random_.uniform(1.68, 1.93);
+    p.role = i >= kFirstStaff          ? SimRole::staff
+             : i > SimState::kReferee  ? SimRole::assistant
+             : i == SimState::kReferee ? SimRole::referee
+             : i % 11 == 0             ? SimRole::keeper
+                                       : SimRole::player;
+    p.height =
+        p.role == SimRole::keeper ? random_.uniform(1.85, 1.96) : random_.uniform(1.68, 1.93);
     p.gait = random_.uniform(0, 6);
     p.heading = p.team == 0 ? 0 : std::numbers::pi;
   }
@@ -68,7 +69,8 @@ void SimWorld::set_up_persons() {
   for (int i = 0; i < SimState::kPersons; ++i) {
     SimPerson& p = state_.persons[i];
     Wish w = i < SimState::kReferee ? slot_of(i) : i < kFirstStaff ? officiate(i) : home_[i];
-    if (i < SimState::kReferee) w.x = -direction_of(p.team) * std::max(1.0, -direction_of(p.team) * w.x);
+    if (i < SimState::kReferee)
+      w.x = -direction_of(p.team) * std::max(1.0, -direction_of(p.team) * w.x);
     p.x = w.x;
     p.y = w.y;
   }
@@ -80,7 +82,8 @@ void SimWorld::at(double time, SimState& out) {
   const double t = 1 - (static_cast<double>(steps_) * kStep - time) / kStep;
   const SimBall& b = state_.ball;
   SimBall& ball = out.ball;
-  ball.position = {between(ball.position.x, b.position.x, t), between(ball.position.y, b.position.y, t),
+  ball.position = {between(ball.position.x, b.position.x, t),
+                   between(ball.position.y, b.position.y, t),
                    between(ball.position.z, b.position.z, t)};
   ball.velocity = b.velocity;
   ball.turn = b.turn;
@@ -119,9 +122,11 @@ void SimWorld::step() {
   // The net: what has crossed the line between the posts stays behind it.
   const double depth = std::abs(ball.position.x) - SimPitch::half_length;
   if (depth > 1.7 && std::abs(old.x) < SimPitch::half_length + 1.75 &&
-      std::abs(ball.position.y) < SimPitch::goal_half_width && ball.position.z < SimPitch::goal_height) {
+      std::abs(ball.position.y) < SimPitch::goal_half_width &&
+      ball.position.z < SimPitch::goal_height) {
     ball.position.x = std::copysign(SimPitch::half_length + 1.7, ball.position.x);
-    ball.velocity = {ball.velocity.x * -0.05, ball.velocity.y * 0.1, std::min(0.0, ball.velocity.z)};
+    ball.velocity = {ball.velocity.x * -0.05, ball.velocity.y * 0.1,
+                     std::min(0.0, ball.velocity.z)};
   }
 }
 
@@ -131,7 +136,8 @@ void SimWorld::move(int i) {
   const Wish& w = wish_[i];
   const double dx = w.x - p.x, dy = w.y - p.y, distance = std::hypot(dx, dy);
   const double wanted = std::min(w.speed, distance < 0.15 ? 0 : std::sqrt(2 * 3.0 * distance));
-  double vx = distance > 0 ? dx / distance * wanted : 0, vy = distance > 0 ? dy / distance * wanted : 0;
+  double vx = distance > 0 ? dx / distance * wanted : 0,
+         vy = distance > 0 ? dy / distance * wanted : 0;
   for (int j = 0; j < SimState::kPersons; ++j) {
     const double ox = p.x - state_.persons[j].x, oy = p.y - state_.persons[j].y;
     const double d2 = ox * ox + oy * oy;
@@ -148,14 +154,16 @@ void SimWorld::move(int i) {
   p.x += p.vx * kStep;
   p.y += p.vy * kStep;
   const double pace = std::hypot(p.vx, p.vy);
-  const double facing = pace > 1.2 ? std::atan2(p.vy, p.vx)
-                                   : std::atan2(state_.ball.position.y - p.y, state_.ball.position.x - p.x);
+  const double facing =
+      pace > 1.2 ? std::atan2(p.vy, p.vx)
+                 : std::atan2(state_.ball.position.y - p.y, state_.ball.position.x - p.x);
   const double turn = wrapped(facing - p.heading);
   p.heading = wrapped(p.heading + std::clamp(turn, -kTurnRate * kStep, kTurnRate * kStep));
   p.gait = wrapped(p.gait + 2 * std::numbers::pi * kStep * pace / (1 + 0.45 * pace));
   p.kick = std::max(0.0, p.kick - 2.5 * kStep);
   const bool holds = i == taker_ && state_.play == SimPlay::carrying;
-  const bool overhead = i == taker_ && state_.play == SimPlay::waiting && state_.restart == SimRestart::throw_in;
+  const bool overhead =
+      i == taker_ && state_.play == SimPlay::waiting && state_.restart == SimRestart::throw_in;
   const double hands = overhead ? 2 : holds ? 1 : 0;
   p.hands += std::clamp(hands - p.hands, -4 * kStep, 4 * kStep);
 }

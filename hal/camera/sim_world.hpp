@@ -16,18 +16,26 @@ enum class SimRole : std::uint8_t { player, keeper, referee, assistant, staff };
 
 struct SimPerson {
   SimRole role = SimRole::player;
-  int team = -1;                // 0 and 1; -1: neither
-  double x = 0, y = 0;          // metres
-  double vx = 0, vy = 0;        // metres per second
-  double heading = 0;           // radians from +x towards +y: where the body faces
-  double gait = 0;              // radians, one turn per two steps
-  double kick = 0;              // 1 at the touch, falling to 0
-  double hands = 0;             // 0 arms swing, 1 hold something in front, 2 overhead
-  double height = 1.8;          // metres
+  int team = -1;          // 0 and 1; -1: neither
+  double x = 0, y = 0;    // metres
+  double vx = 0, vy = 0;  // metres per second
+  double heading = 0;     // radians from +x towards +y: where the body faces
+  double gait = 0;        // radians, one turn per two steps
+  double kick = 0;        // 1 at the touch, falling to 0
+  double hands = 0;       // 0 arms swing, 1 hold something in front, 2 overhead
+  double height = 1.8;    // metres
 };
 
 enum class SimPlay : std::uint8_t { open, fetching, carrying, waiting };
-enum class SimRestart : std::uint8_t { none, kick_off, throw_in, corner, goal_kick, free_kick, hands };
+enum class SimRestart : std::uint8_t {
+  none,
+  kick_off,
+  throw_in,
+  corner,
+  goal_kick,
+  free_kick,
+  hands
+};
 
 struct SimEvents {
   int kick_offs = 0, throw_ins = 0, corners = 0, goal_kicks = 0, free_kicks = 0, goals = 0;
@@ -40,7 +48,7 @@ struct SimState {
   double time = 0;  // seconds since kick-off
   std::array<SimPerson, kPersons> persons;
   SimBall ball;
-  int owner = -1;   // who has the ball
+  int owner = -1;  // who has the ball
   SimPlay play = SimPlay::waiting;
   SimRestart restart = SimRestart::kick_off;
   SimEvents events;
@@ -49,8 +57,8 @@ struct SimState {
 class SimWorld {
  public:
   static constexpr double kStep = 1.0 / 120;
-  static constexpr double kFastest = 8.6;        // m/s, of a person
-  static constexpr double kAcceleration = 5.5;   // m/s²
+  static constexpr double kFastest = 8.6;       // m/s, of a person
+  static constexpr double kAcceleration = 5.5;  // m/s²
   static constexpr double kBallRadius = 0.11;
 
   explicit SimWorld(std::uint64_t seed);
@@ -98,8 +106,9 @@ class SimWorld {
   SimRandom random_;
   SimState state_, before_;
   std::array<Wish, SimState::kPersons> wish_;
-  std::array<double, SimState::kPersons> cooldown_{};  // seconds until the ball may be touched again
-  std::array<Wish, SimState::kPersons> home_;          // staff: where they belong
+  std::array<double, SimState::kPersons>
+      cooldown_{};                             // seconds until the ball may be touched again
+  std::array<Wish, SimState::kPersons> home_;  // staff: where they belong
   std::array<int, 2> chaser_{-1, -1}, second_{-1, -1};
   int last_touch_team_ = 0;
   int receiver_ = -1;

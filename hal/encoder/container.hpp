@@ -1,7 +1,8 @@
 // The container of one output: muxes packets into a file or a stream that survives a sudden end.
 //
-// Files are written in pieces of half a second (MP4 fragments, Matroska clusters), which end where no
-// picture that is shown earlier is still to come; the first piece is one picture. When the disk fails the file is cut back to its last whole piece.
+// Files are written in pieces of half a second (MP4 fragments, Matroska clusters), which end where
+// no picture that is shown earlier is still to come; the first piece is one picture. When the disk
+// fails the file is cut back to its last whole piece.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
@@ -32,20 +33,20 @@ class Container {
   void require_codec(AVCodecID codec) const;
   // Set-up: one more stream, as an open encoder makes it; answers its number.
   int add_stream(const AVCodecContext& encoder);
-  // Set-up: creates or empties the file and writes the header. Throws std::runtime_error with path and
-  // cause; no file is then left.
+  // Set-up: creates or empties the file and writes the header. Throws std::runtime_error with path
+  // and cause; no file is then left.
   void open();
 
   // Takes the packet, its times in the time base of the stream's encoder. The first stream is the
-  // video. `lost`, with one log line,
-  // when it cannot be written; then for ever.
+  // video. `lost`, with one log line, when it cannot be written; then for ever.
   Status write(AVPacket& packet, int stream) noexcept;
   // Writes what is left and the trailer; a file without a picture is removed. Idempotent.
   Status close() noexcept;
 
   const std::string& shown() const { return shown_; }
   std::uint64_t bytes() const;
-  // What a reader of the file would find now: packets of the first stream, and where the last picture ends.
+  // What a reader of the file would find now: packets of the first stream, and where the last
+  // picture ends.
   std::uint64_t packets_written() const { return written_.packets; }
   double duration_s() const { return written_.end_s; }
 

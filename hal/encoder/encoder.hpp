@@ -15,13 +15,14 @@ struct EncoderReport {
   std::uint64_t bytes = 0;
 };
 
-// Set-up (construction) throws std::runtime_error naming the path, codec or device. After seal() one
-// thread of its own calls write() and finish(): codecs allocate inside.
+// Set-up (construction) throws std::runtime_error naming the path, codec or device. After seal()
+// one thread of its own calls write() and finish(): codecs allocate inside.
 class Encoder {
  public:
   virtual ~Encoder() = default;
-  // Reads the surface's host bytes before it returns or keeps a share of it. `presentation_ns` grows
-  // strictly. Answers `lost` when the file or peer cannot be written any more (disk full, gone).
+  // Reads the surface's host bytes before it returns or keeps a share of it. `presentation_ns`
+  // grows strictly. Answers `lost` when the file or peer cannot be written any more (disk full,
+  // gone).
   virtual Status write(const SurfaceRef& surface, std::int64_t presentation_ns) noexcept = 0;
   // Flushes what is left and closes; the file then is complete. Idempotent.
   virtual Status finish() noexcept = 0;

@@ -15,8 +15,8 @@ struct EncoderProbe {
   std::string cause;  // why it does not
 };
 
-// Opens every encoder for config.codec and encodes one picture of config's size and rate; best first.
-// Set-up, and `gantry doctor`.
+// Opens every encoder for config.codec and encodes one picture of config's size and rate; best
+// first. Set-up, and `gantry doctor`.
 std::vector<EncoderProbe> probe_encoders(const EncoderConfig& config);
 
 // The encoder that config.encoder means here; says in the log which and why. Set-up: throws

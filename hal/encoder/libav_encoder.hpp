@@ -9,18 +9,18 @@
 
 namespace gantry {
 
-// Pictures reach the encoder without a copy of ours where it reads NV12 from host memory; the surface
-// is shared until the encoder has let go of it (libx264 and the hardware encoders: before write()
-// returns). The surface's host bytes must be valid when write() is called.
+// Pictures reach the encoder without a copy of ours where it reads NV12 from host memory; the
+// surface is shared until the encoder has let go of it (libx264 and the hardware encoders: before
+// write() returns). The surface's host bytes must be valid when write() is called.
 //
 // Times: the pictures keep their distance from the first, rounded to 1/90000 s (Matroska and FLV:
-// 1/1000 s). The first is at 0 in Matroska; elsewhere at what the encoder's reordering needs, at most
-// a few pictures, which is the same for all streams of the file. A file holds at any moment all but the last second at most, whatever
-// ends the process.
+// 1/1000 s). The first is at 0 in Matroska; elsewhere at what the encoder's reordering needs, at
+// most a few pictures, which is the same for all streams of the file. A file holds at any moment
+// all but the last second at most, whatever ends the process.
 class LibavEncoder final : public Encoder {
  public:
-  // Set-up. Throws std::invalid_argument on a bad setting and std::runtime_error on a path, codec or
-  // device; the file is created last, so that nothing is left behind.
+  // Set-up. Throws std::invalid_argument on a bad setting and std::runtime_error on a path, codec
+  // or device; the file is created last, so that nothing is left behind.
   explicit LibavEncoder(const EncoderConfig& config);
   // Finishes.
   ~LibavEncoder() override;

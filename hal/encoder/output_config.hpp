@@ -16,7 +16,8 @@ struct EncoderConfig {
   std::string path;
   VideoCodec codec = VideoCodec::h264;
   // auto: hardware that encodes a frame here and now, else software. software: libx264 or libx265.
-  // Anything else is the name of a libavcodec encoder, for example h264_nvenc, and only that is tried.
+  // Anything else is the name of a libavcodec encoder, for example h264_nvenc, and only that is
+  // tried.
   std::string encoder = "auto";
   int width = 0, height = 0;         // luma pixels, even
   double frames_per_second = 0;      // of the pictures that will come, 1 … 1000
@@ -29,8 +30,8 @@ struct EncoderConfig {
   ColourRange range = ColourRange::limited;
 };
 
-// The path as it may stand in a log or report: the last part of a URL, where stream keys are, is left
-// out.
+// The path as it may stand in a log or report: the last part of a URL, where stream keys are, is
+// left out.
 std::string shown_path(const std::string& path);
 
 }  // namespace gantry

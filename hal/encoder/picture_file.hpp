@@ -29,9 +29,9 @@ Picture load_picture(const std::filesystem::path& path, ColourMatrix matrix, Col
 void load_picture(const std::filesystem::path& path, ColourMatrix matrix, ColourRange range,
                   Surface& surface);
 
-// Saves an NV12 picture (`host` is layout.bytes() long) as an RGB PNG: first under a name of its own
-// beside `path`, then renamed, so that `path` never holds half a picture. Throws std::runtime_error.
-// Takes about a second for ten megapixels; not for frame threads.
+// Saves an NV12 picture (`host` is layout.bytes() long) as an RGB PNG: first under a name of its
+// own beside `path`, then renamed, so that `path` never holds half a picture. Throws
+// std::runtime_error. Takes about a second for ten megapixels; not for frame threads.
 void save_png(const std::filesystem::path& path, const Nv12Layout& layout, const std::byte* host,
               ColourMatrix matrix, ColourRange range);
 

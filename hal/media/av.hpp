@@ -1,4 +1,4 @@
-// What every user of FFmpeg here needs: owners of its objects, its errors in words, and its silence.
+// What every user of FFmpeg here needs: owners of its objects, its errors in words, its silence.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 extern "C" {

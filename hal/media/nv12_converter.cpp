@@ -34,27 +34,28 @@ std::uint8_t clamped(int value) {
 struct ChromaRow {
   const std::uint8_t* cb;
   const std::uint8_t* cr;
-  std::ptrdiff_t step;  // 1 planar, 2 interleaved
 };
 
+// Step: 1 where the chroma is planar, 2 where it is interleaved; constant, so that loops vectorise.
+template <int Step>
 void transform_luma_row(const YuvTransform& t, const std::uint8_t* luma, const ChromaRow& chroma,
                         int width, std::uint8_t* __restrict out) {
   const int y = fixed(t.luma), cb = fixed(t.luma_cb), cr = fixed(t.luma_cr);
   const int offset = fixed(t.offset + 0.5);
   for (int x = 0; x < width / 2; ++x) {
-    const int shared =
-        cb * (chroma.cb[x * chroma.step] - 128) + cr * (chroma.cr[x * chroma.step] - 128) + offset;
+    const int shared = cb * (chroma.cb[x * Step] - 128) + cr * (chroma.cr[x * Step] - 128) + offset;
     out[2 * x] = clamped(y * luma[2 * x] + shared);
     out[2 * x + 1] = clamped(y * luma[2 * x + 1] + shared);
   }
 }
 
+template <int Step>
 void transform_chroma_row(const YuvTransform& t, const ChromaRow& chroma, int width,
                           std::uint8_t* __restrict out) {
   const int cb_cb = fixed(t.cb_cb), cb_cr = fixed(t.cb_cr);
   const int cr_cb = fixed(t.cr_cb), cr_cr = fixed(t.cr_cr), offset = fixed(128.5);
   for (int x = 0; x < width / 2; ++x) {
-    const int cb = chroma.cb[x * chroma.step] - 128, cr = chroma.cr[x * chroma.step] - 128;
+    const int cb = chroma.cb[x * Step] - 128, cr = chroma.cr[x * Step] - 128;
     out[2 * x] = clamped(cb_cb * cb + cb_cr * cr + offset);
     out[2 * x + 1] = clamped(cr_cb * cb + cr_cr * cr + offset);
   }
@@ -68,12 +69,25 @@ void interleave_row(const std::uint8_t* __restrict cb, const std::uint8_t* __res
   }
 }
 
+void convert_chroma_row(const YuvTransform& t, const ChromaRow& chroma, bool planar, int width,
+                        std::uint8_t* out) {
+  if (!t.identity && planar)
+    transform_chroma_row<1>(t, chroma, width, out);
+  else if (!t.identity)
+    transform_chroma_row<2>(t, chroma, width, out);
+  else if (planar)
+    interleave_row(chroma.cb, chroma.cr, width, out);
+  else
+    std::memcpy(out, chroma.cb, static_cast<std::size_t>(width));
+}
+
 bool is_420_8bit(const AVFrame& f) {
   return f.format == AV_PIX_FMT_NV12 || f.format == AV_PIX_FMT_YUV420P ||
          f.format == AV_PIX_FMT_YUVJ420P;
 }
 
-// libswscale rebuilds its context at every call for the full-range twins, which range_of() tells apart.
+// libswscale rebuilds its context at every call for the full-range twins, which range_of() tells
+// apart.
 AVPixelFormat without_range(int format) {
   switch (format) {
     case AV_PIX_FMT_YUVJ420P:
@@ -102,21 +116,17 @@ void convert_420(const AVFrame& f, const YuvTransform& t, const Nv12Layout& layo
     const std::ptrdiff_t half = row / 2;
     const std::uint8_t* luma = f.data[0] + static_cast<std::ptrdiff_t>(row) * f.linesize[0];
     const std::uint8_t* first = f.data[1] + half * f.linesize[1];
-    const ChromaRow chroma = planar ? ChromaRow{first, f.data[2] + half * f.linesize[2], 1}
-                                    : ChromaRow{first, first + 1, 2};
+    const ChromaRow chroma =
+        planar ? ChromaRow{first, f.data[2] + half * f.linesize[2]} : ChromaRow{first, first + 1};
     std::uint8_t* luma_out = picture + static_cast<std::ptrdiff_t>(row) * layout.pitch;
     std::uint8_t* pairs_out = chroma_out + half * layout.pitch;
-    if (!t.identity)
-      transform_luma_row(t, luma, chroma, layout.width, luma_out);
-    else
+    if (t.identity)
       std::memcpy(luma_out, luma, static_cast<std::size_t>(layout.width));
-    if (row % 2) continue;
-    if (!t.identity)
-      transform_chroma_row(t, chroma, layout.width, pairs_out);
     else if (planar)
-      interleave_row(chroma.cb, chroma.cr, layout.width, pairs_out);
+      transform_luma_row<1>(t, luma, chroma, layout.width, luma_out);
     else
-      std::memcpy(pairs_out, first, static_cast<std::size_t>(layout.width));
+      transform_luma_row<2>(t, luma, chroma, layout.width, luma_out);
+    if (row % 2 == 0) convert_chroma_row(t, chroma, planar, layout.width, pairs_out);
   }
 }
 

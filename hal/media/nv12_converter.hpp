@@ -1,8 +1,8 @@
 // Puts any picture that FFmpeg decodes into NV12 planes of a given colour matrix and range.
 //
-// 8-bit 4:2:0 (what cameras record) is written in one pass by code of our own, with a change of matrix
-// or range on the way if needed; everything else goes through libswscale, still straight into the
-// planes.
+// 8-bit 4:2:0 (what cameras record) is written in one pass by code of our own, with a change of
+// matrix or range on the way if needed; everything else goes through libswscale, still straight
+// into the planes.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
@@ -14,8 +14,9 @@ struct SwsContext;
 
 namespace gantry::av {
 
-// Coefficients that take 8-bit Y, Cb, Cr of one matrix and range to another: Rec. ITU-R BT.601-7 and
-// BT.709-6, section 3 each. Y' = luma·Y + luma_cb·(Cb−128) + luma_cr·(Cr−128) + offset, and so on.
+// Coefficients that take 8-bit Y, Cb, Cr of one matrix and range to another: Rec. ITU-R BT.601-7
+// and BT.709-6, section 3 each. Y' = luma·Y + luma_cb·(Cb−128) + luma_cr·(Cr−128) + offset, and so
+// on.
 struct YuvTransform {
   double luma = 1, luma_cb = 0, luma_cr = 0, offset = 0;
   double cb_cb = 1, cb_cr = 0, cr_cb = 0, cr_cr = 1;
@@ -31,9 +32,9 @@ class Nv12Converter {
   Nv12Converter(const Nv12Converter&) = delete;
   Nv12Converter& operator=(const Nv12Converter&) = delete;
 
-  // Writes the picture's upper left layout.width × layout.height pixels, each byte once, to `picture`
-  // (layout.bytes() long). False if the format cannot be converted or the picture is smaller. One
-  // thread; allocates only when the source's format changes and inside libswscale.
+  // Writes the picture's upper left layout.width × layout.height pixels, each byte once, to
+  // `picture` (layout.bytes() long). False if the format cannot be converted or the picture is
+  // smaller. One thread; allocates only when the source's format changes and inside libswscale.
   bool convert(const AVFrame& frame, const Nv12Layout& layout, std::uint8_t* picture) noexcept;
 
  private:

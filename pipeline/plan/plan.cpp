@@ -2,16 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/plan/plan.hpp"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <limits>
 #include <new>
 #include <stdexcept>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "pipeline/plan/plan_format.hpp"
 
@@ -67,8 +66,7 @@ class PlanParser {
  private:
   template <typename... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
-    throw std::runtime_error(plan_.name_ + ": " +
-                             fmt::format(format, std::forward<Args>(args)...));
+    throw std::runtime_error(plan_.name_ + ": " + fmt::format(format, std::forward<Args>(args)...));
   }
 
   void read_header() {

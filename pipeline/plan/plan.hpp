@@ -27,11 +27,11 @@ class Plan {
     std::string name;  // the ONNX name
     Storage storage = Storage::arena;
     Element element = Element::f32;
-    std::uint32_t buffer = 0;            // which input or output; 0 for arena and weights
-    std::uint64_t offset = 0;            // in elements, from the start of its storage
-    std::vector<std::int64_t> shape;     // ONNX order of dimensions (NCHW); rank 0 … 8
-    std::vector<std::int64_t> strides;   // in elements, 0 or more
-    std::int64_t count() const;          // product of the shape
+    std::uint32_t buffer = 0;           // which input or output; 0 for arena and weights
+    std::uint64_t offset = 0;           // in elements, from the start of its storage
+    std::vector<std::int64_t> shape;    // ONNX order of dimensions (NCHW); rank 0 … 8
+    std::vector<std::int64_t> strides;  // in elements, 0 or more
+    std::int64_t count() const;         // product of the shape
     // Elements from the first to one past the last that the strides reach.
     std::uint64_t extent() const;
   };

@@ -39,10 +39,14 @@ struct PlanRunner::State {
 
   const cl::Buffer& buffer(const Plan::Tensor& t) const {
     switch (t.storage) {
-      case Plan::Storage::weights: return weights;
-      case Plan::Storage::input: return inputs[t.buffer].memory.buffer;
-      case Plan::Storage::output: return outputs[t.buffer].memory.buffer;
-      case Plan::Storage::arena: break;
+      case Plan::Storage::weights:
+        return weights;
+      case Plan::Storage::input:
+        return inputs[t.buffer].memory.buffer;
+      case Plan::Storage::output:
+        return outputs[t.buffer].memory.buffer;
+      case Plan::Storage::arena:
+        break;
     }
     return arena.buffer;
   }
@@ -65,8 +69,12 @@ struct PlanRunner::State {
           bound.kernel.setArg(index++, static_cast<cl_int>(t.offset));
           break;
         }
-        case Plan::Argument::Kind::integer: bound.kernel.setArg(index++, cl_int{a.integer}); break;
-        case Plan::Argument::Kind::real: bound.kernel.setArg(index++, cl_float{a.real}); break;
+        case Plan::Argument::Kind::integer:
+          bound.kernel.setArg(index++, cl_int{a.integer});
+          break;
+        case Plan::Argument::Kind::real:
+          bound.kernel.setArg(index++, cl_float{a.real});
+          break;
       }
     }
     if (index != bound.kernel.getInfo<CL_KERNEL_NUM_ARGS>())
@@ -106,9 +114,9 @@ PlanRunner::PlanRunner(gpu::Device& device, const Plan& plan, cl::CommandQueue q
                     .first;
       s.bind(step, found->second, device);
     } catch (const cl::Error& e) {
-      throw std::runtime_error(fmt::format("{}: layer {}: kernel {}/{} cannot be bound on {} ({}, {})",
-                                           plan.name(), step.layer, step.family, step.kernel,
-                                           device.info().name, e.what(), e.err()));
+      throw std::runtime_error(
+          fmt::format("{}: layer {}: kernel {}/{} cannot be bound on {} ({}, {})", plan.name(),
+                      step.layer, step.family, step.kernel, device.info().name, e.what(), e.err()));
     } catch (const std::exception& e) {
       throw std::runtime_error(fmt::format("{}: layer {}: kernel {}/{}: {}", plan.name(),
                                            step.layer, step.family, step.kernel, e.what()));
@@ -118,10 +126,18 @@ PlanRunner::PlanRunner(gpu::Device& device, const Plan& plan, cl::CommandQueue q
 
 PlanRunner::~PlanRunner() = default;
 
-const std::vector<PlanTensor>& PlanRunner::inputs() const { return state_->inputs; }
-const std::vector<PlanTensor>& PlanRunner::outputs() const { return state_->outputs; }
-std::size_t PlanRunner::arena_bytes() const { return state_->arena.bytes; }
-std::size_t PlanRunner::weight_bytes() const { return state_->plan.weights().size(); }
+const std::vector<PlanTensor>& PlanRunner::inputs() const {
+  return state_->inputs;
+}
+const std::vector<PlanTensor>& PlanRunner::outputs() const {
+  return state_->outputs;
+}
+std::size_t PlanRunner::arena_bytes() const {
+  return state_->arena.bytes;
+}
+std::size_t PlanRunner::weight_bytes() const {
+  return state_->plan.weights().size();
+}
 
 std::vector<float> PlanRunner::read(std::string_view name) const {
   const auto& tensors = state_->plan.tensors();

@@ -10,6 +10,7 @@ bool CaptureStage::step() noexcept {
   CameraFrame frame;
   switch (camera_.capture(pool_, frame)) {
     case Status::ok:
+      if (frame.capture_ns >= end_ns_) break;
       counts_.captured.add();
       telemetry_.bytes_moved.add(frame.host_bytes_written);
       out_.push(std::move(frame));

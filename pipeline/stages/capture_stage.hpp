@@ -12,6 +12,8 @@ class CaptureStage {
                Telemetry& telemetry)
       : camera_(camera), pool_(pool), out_(out), counts_(counts), telemetry_(telemetry) {}
 
+  // Set-up: pictures captured from this instant on are the end.
+  void end_at(std::int64_t capture_ns) { end_ns_ = capture_ns; }
   // One picture; blocks until it is there. False when no more will come. The camera's thread.
   bool step() noexcept;
 
@@ -21,6 +23,7 @@ class CaptureStage {
   CaptureLink& out_;
   CameraTelemetry& counts_;
   Telemetry& telemetry_;
+  std::int64_t end_ns_ = INT64_MAX;
 };
 
 }  // namespace gantry

@@ -9,15 +9,16 @@ namespace gantry {
 bool PaceStage::step() noexcept {
   const auto epoch = wake_.epoch();
   take_detections();
-  const bool ended = take_panoramas() && !held_.surface;
-  const Presentation p = pacer_.next(ring_, clock::now_ns(), ended);
+  while (live_ && take_panorama()) {
+  }
+  const Presentation p = pacer_.next(ring_, clock::now_ns(), ended());
   if (p.kind == Presentation::Kind::end || abandoned_.load(std::memory_order_relaxed)) {
     out_.close();
     return false;
   }
   if (p.kind != Presentation::Kind::wait)
     ask_for(p);
-  else if (!took_)  // else look again: more may lie in the link
+  else if (!take_panorama())
     wake_.wait(epoch, p.wake_ns);
   return true;
 }
@@ -31,18 +32,14 @@ void PaceStage::take_detections() noexcept {
   while (detections_.pop(found_)) director_.observe(found_);
 }
 
-// True when no panorama will come any more. When filming fast one panorama at a time enters the
-// ring, so that each instant's decision sees exactly the detections up to it.
-bool PaceStage::take_panoramas() noexcept {
-  took_ = false;
-  for (;;) {
-    if (!held_.surface && !panoramas_.pop(held_)) return panoramas_.finished();
-    if (!analysed(held_)) return false;
-    ring_.push(std::move(held_));
-    held_ = {};
-    took_ = true;
-    if (behind_) return false;
-  }
+// True if one more is in the ring. One that the analysis has not passed yet is held back, so that
+// each decision sees exactly the detections up to it.
+bool PaceStage::take_panorama() noexcept {
+  if (!held_.surface && !panoramas_.pop(held_)) return false;
+  if (!analysed(held_)) return false;
+  ring_.push(std::move(held_));
+  held_ = {};
+  return true;
 }
 
 bool PaceStage::analysed(const PanoramaFrame& frame) const noexcept {
@@ -60,7 +57,6 @@ void PaceStage::ask_for(const Presentation& p) noexcept {
     job.panorama = share(*panorama);
     job.pose = director_.pose(p.capture_ns);
   }
-  if (p.kind == Presentation::Kind::repeat) telemetry_.repeated.add();
   ring_.evict_before(pacer_.shown_ns());
   out_.push(std::move(job));
 }

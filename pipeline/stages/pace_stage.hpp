@@ -8,7 +8,6 @@
 #include "pipeline/director.hpp"
 #include "pipeline/pacer.hpp"
 #include "pipeline/stages/links.hpp"
-#include "pipeline/telemetry.hpp"
 
 namespace gantry {
 
@@ -20,12 +19,14 @@ struct AnalysisProgress {
 
 class PaceStage {
  public:
-  // `wake` is rung by both links and, with `behind`, by the analysis. `behind`: null when live.
+  // `wake` is rung by both links and, with `behind`, by the analysis. `live`: the clock decides;
+  // otherwise panoramas come into the ring as their places get free. `behind`: null when live or
+  // without a detector.
   PaceStage(RingLink& panoramas, DetectionsLink& detections, Signal& wake, DelayRing& ring,
-            Pacer& pacer, Director& director, RenderLink& out, const AnalysisProgress* behind,
-            Telemetry& telemetry)
+            Pacer& pacer, Director& director, RenderLink& out, bool live,
+            const AnalysisProgress* behind)
       : panoramas_(panoramas), detections_(detections), wake_(wake), ring_(ring), pacer_(pacer),
-        director_(director), out_(out), behind_(behind), telemetry_(telemetry) {}
+        director_(director), out_(out), live_(live), behind_(behind) {}
 
   // One decision, or sleeps until one is due. False when all was shown.
   bool step() noexcept;
@@ -37,7 +38,8 @@ class PaceStage {
 
  private:
   void take_detections() noexcept;
-  bool take_panoramas() noexcept;
+  bool take_panorama() noexcept;
+  bool ended() const noexcept { return panoramas_.finished() && !held_.surface; }
   bool analysed(const PanoramaFrame& frame) const noexcept;
   void ask_for(const Presentation& presentation) noexcept;
 
@@ -48,10 +50,9 @@ class PaceStage {
   Pacer& pacer_;
   Director& director_;
   RenderLink& out_;
+  bool live_;
   const AnalysisProgress* behind_;
-  Telemetry& telemetry_;
   PanoramaFrame held_;  // behind the analysis
-  bool took_ = false;   // a panorama entered the ring in this step
   Detections found_;
   std::uint64_t number_ = 0;
   std::atomic<bool> abandoned_{false};

@@ -39,7 +39,12 @@ Status RenderStage::draw(const RenderJob& job, SurfaceRef surface, ViewFrame& vi
     view.slate = true;
     return slate_.render(Slate::filling_text(job.slate_s, text), std::move(surface), view);
   }
-  const Status status = camera_.render(job.panorama, job.pose, std::move(surface), view);
+  Status status = camera_.render(job.panorama, job.pose, std::move(surface), view);
+  if (status == Status::dropped) {  // too much is in flight: wait for the device, the link drops
+    camera_.drain();
+    surface = free_surface();
+    if (surface) status = camera_.render(job.panorama, job.pose, std::move(surface), view);
+  }
   if (status != Status::ok) return status;
   if (const auto duration_ns = camera_.last_duration_ns()) telemetry_.render.add(duration_ns);
   const auto& traffic = camera_.traffic();

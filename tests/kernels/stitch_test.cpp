@@ -251,7 +251,7 @@ Case random_case(unsigned seed, int cameras) {
   c.range = kind.range;
   for (int n = 0; n < cameras; ++n) {
     const int w = 2 * random.whole(20, 200), h = 2 * random.whole(12, 100);
-    c.cameras.push_back(random_picture(random, w, h, w + random.whole(0, 9)));
+    c.cameras.push_back(random_picture(random, w, h, w + 2 * random.whole(0, 5)));
     const ColourGains gains{random.real(0.5, 2), random.real(0.5, 2), random.real(0.5, 2),
                             random.real(0.5, 2)};
     c.colours[static_cast<std::size_t>(n)] =
@@ -319,19 +319,21 @@ TEST_P(Stitch, RandomPicturesAndMeshesAreBitExact) {
 
 // The random cases are only worth something if they meet every way through the kernel.
 TEST(StitchCases, MeetEveryKindOfTile) {
-  std::array<int, 128> met{};
+  constexpr unsigned kCases = StitchTables::kBlend | StitchTables::kWindows | StitchTables::kSlate;
+  constexpr unsigned kInsidePixels = 1;
+  std::array<int, 256> met{};
   for (int cameras = 1; cameras <= 4; ++cameras)
     for (unsigned seed = 0; seed < 9; ++seed) {
       const Case c = random_case(100 * static_cast<unsigned>(cameras) + seed, cameras);
       for (const auto kind :
            make_stitch_tables(c.mesh, Reference::layouts(c)).present[c.present - 1].kinds)
-        ++met[kind & (StitchTables::kBlend | StitchTables::kWindows | StitchTables::kSlate)
-                  ? kind & 112
-              : kind & 15 ? 1
-                          : 0];
+        ++met[kind & kCases                   ? kind & kCases
+              : kind & StitchTables::kCameras ? kInsidePixels + !(kind & StitchTables::kInside)
+                                              : 0];
     }
   EXPECT_GT(met[0], 0) << "black";
-  EXPECT_GT(met[1], 0) << "one camera, by pixels";
+  EXPECT_GT(met[kInsidePixels], 10) << "one camera, by pixels, inside of its picture";
+  EXPECT_GT(met[kInsidePixels + 1], 10) << "one camera, by pixels, clamped";
   EXPECT_GT(met[StitchTables::kWindows], 100) << "one camera, by windows";
   EXPECT_GT(met[StitchTables::kBlend], 10) << "blend, by pixels";
   EXPECT_GT(met[StitchTables::kBlend | StitchTables::kWindows], 100) << "blend, by windows";
@@ -342,9 +344,9 @@ TEST(StitchCases, MeetEveryKindOfTile) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Stitch,
-                         testing::Values(StitchKernel::Shape::tiles, StitchKernel::Shape::blocks),
+                         testing::Values(StitchKernel::Shape::tiles, StitchKernel::Shape::staged),
                          [](const auto& shape) {
-                           return shape.param == StitchKernel::Shape::tiles ? "tiles" : "blocks";
+                           return shape.param == StitchKernel::Shape::tiles ? "tiles" : "staged";
                          });
 
 }  // namespace

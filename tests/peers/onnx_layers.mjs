@@ -1,11 +1,14 @@
 // Runs a model with onnxruntime and writes the outputs that it is asked for, as raw float32.
 // usage: node onnx_layers.mjs MODEL OUTDIR INPUT=DIMxDIM…=FILE… [--repeat N]
 // OUTDIR gets index.json ([{name, dims, file}]) and one file for each of the model's outputs. With
-// --repeat the median time of N runs is printed in milliseconds.
+// --repeat the median time of N runs is printed in milliseconds. The engine is looked for under
+// $GANTRY_PEERS/node_modules, where `npm ci` has put it.
 // SPDX-License-Identifier: Apache-2.0
 import fs from 'node:fs';
 import path from 'node:path';
-import ort from 'onnxruntime-node';
+import { createRequire } from 'node:module';
+
+const ort = createRequire(path.join(process.env.GANTRY_PEERS ?? import.meta.dirname, '/'))('onnxruntime-node');
 
 const words = process.argv.slice(2);
 const at = words.indexOf('--repeat');

@@ -9,8 +9,8 @@
 
 #include "pipeline/stitcher.hpp"
 #include "tests/pipeline/inverse_warp.hpp"
+#include "tests/pipeline/real_panorama.hpp"
 #include "tests/pipeline/reference_stitch.hpp"
-#include "tests/pipeline/test_rigs.hpp"
 
 namespace gantry {
 namespace {
@@ -82,12 +82,11 @@ Difference compare(const StitchMesh& mesh, const test::Nv12Picture& a, const tes
 
 TEST(RestitchOnDevice, RealPanoramaSurvivesInTheOverlapAndFollowsTheDefinition) {
   const bool full = std::getenv("GANTRY_LONG") != nullptr;
-  const int width = full ? 4096 : 1024, height = full ? 1080 : 270;
-  const auto world = test::read_picture(
-      GANTRY_SOURCE_DIR "/../shared/footage/soccer_panorama_4096x1080.png", width, height);
+  const int reduction = full ? 2 : 4;
+  const auto world = test::read_real_panorama(reduction);
   if (!world) GTEST_SKIP() << "the panorama of the shared footage, or ffmpeg, is not here";
   gpu::Device device({}, {});
-  const Rig rig = test::parity_rig(width, height, full ? 3840 : 960, full ? 2160 : 540);
+  const Rig rig = test::real_panorama_rig(reduction, full ? 3840 : 960, full ? 2160 : 540);
   const StitchMesh mesh = make_stitch_mesh(rig, Uncovered::refuse);
   std::vector<test::Nv12Picture> pictures;
   for (const RigCamera& camera : rig.cameras)
@@ -95,10 +94,13 @@ TEST(RestitchOnDevice, RealPanoramaSurvivesInTheOverlapAndFollowsTheDefinition) 
   const auto out = stitch_on_device(device, rig, mesh, pictures);
   const auto definition = test::reference_stitch(rig, mesh, pictures);
   for (int plane = 0; plane < 3; ++plane) {
-    EXPECT_GE(compare(mesh, out, *world, plane, false).psnr(), 38) << "plane " << plane;
+    const double overlap = compare(mesh, out, *world, plane, false).psnr();
+    EXPECT_GE(overlap, 38) << "plane " << plane;
+    RecordProperty("overlap_psnr_" + std::to_string(plane), std::to_string(overlap));
     const Difference d = compare(mesh, out, definition, plane, true);
     EXPECT_GE(d.psnr(), 50) << "plane " << plane;
     EXPECT_LE(d.largest, 4) << "plane " << plane;
+    RecordProperty("definition_psnr_" + std::to_string(plane), std::to_string(d.psnr()));
   }
   if (const char* file = std::getenv("GANTRY_RESTITCHED_NV12")) {
     FILE* f = std::fopen(file, "wb");

@@ -1,5 +1,6 @@
 // A real panorama, filmed by a rig and stitched again by the reference, is the same panorama.
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
@@ -53,19 +54,21 @@ Restitched restitch(const test::Nv12Picture& world, const Rig& rig) {
   return result;
 }
 
-// The cameras have 3.4 times the panorama's pixels per degree, so that what is lost is the seam's
-// fault and not that of sampling twice; GANTRY_LONG takes the real rig's 3840×2160 pictures.
+// What is lost is the sampling's (twice, the second time bilinear), nowhere the seam's: the pictures
+// beside it lose as much. GANTRY_LONG takes the real rig's 3840×2160 pictures.
 TEST(Restitch, RealPanoramaHasNoStepAtTheSeam) {
   const bool full = std::getenv("GANTRY_LONG") != nullptr;
   const int reduction = full ? 2 : 4;
   const auto world = test::read_real_panorama(reduction);
   if (!world) GTEST_SKIP() << "the panorama of the shared footage, or ffmpeg, is not here";
   for (const double feather : {4.0, 30.0}) {
-    Rig rig = test::real_panorama_rig(reduction, full ? 3840 : 1920, full ? 2160 : 1080);
+    Rig rig = test::real_panorama_rig(reduction, full ? 3840 : 960, full ? 2160 : 540);
     rig.feather = feather * test::kDegree;
     const Restitched result = restitch(*world, rig);
     EXPECT_GT(result.overlap[0].count, world->width * world->height / 60);
     for (const Comparison& plane : result.overlap) EXPECT_GE(plane.psnr(), 38);
+    EXPECT_GE(result.overlap[0].psnr(),
+              std::min(result.only_left.psnr(), result.only_right.psnr()) - 0.5);
     EXPECT_NEAR(result.overlap[0].mean(), result.only_left.mean(), 0.15);
     EXPECT_NEAR(result.overlap[0].mean(), result.only_right.mean(), 0.15);
     const std::string name = "feather_" + std::to_string(static_cast<int>(feather));

@@ -11,9 +11,9 @@ struct Case {
 };
 
 std::string describe(const Case& c) {
-  const Shape all{c.n, c.inputs, c.outputs, c.group, c.height, c.width, c.kernel[0], c.kernel[1],
-                  c.stride[0], c.stride[1], c.dilation[0], c.dilation[1], c.pad[0], c.pad[1],
-                  c.pad[2], c.pad[3]};
+  const Shape all{c.n,         c.inputs,    c.outputs,   c.group,     c.height,      c.width,
+                  c.kernel[0], c.kernel[1], c.stride[0], c.stride[1], c.dilation[0], c.dilation[1],
+                  c.pad[0],    c.pad[1],    c.pad[2],    c.pad[3]};
   std::string s;
   for (const auto v : all) s += std::to_string(v) + " ";
   return s;
@@ -43,13 +43,13 @@ Tensor convolve(const Case& c, const Tensor& x, const Tensor& w, const Tensor& b
   return y;
 }
 
-Model conv_model(const Case& c, const Tensor& w, const Tensor& bias) {
-  Model m;
-  m.input("x", {c.n, c.inputs, c.height, c.width}).weights("w", w).weights("b", bias);
-  m.node("Conv", {"x", "w", "b"}, {"y"});
-  m.set("group", c.group).set("strides", Shape(c.stride, c.stride + 2));
-  m.set("dilations", Shape(c.dilation, c.dilation + 2)).set("pads", Shape(c.pad, c.pad + 4));
-  return m;
+std::string add_conv(Cases& cases, const Case& c, const std::string& x, const Tensor& w,
+                     const Tensor& bias) {
+  const std::string y = cases.node("Conv", {x, cases.weights(w), cases.weights(bias)});
+  cases.model.set("group", c.group).set("strides", Shape(c.stride, c.stride + 2));
+  cases.model.set("dilations", Shape(c.dilation, c.dilation + 2))
+      .set("pads", Shape(c.pad, c.pad + 4));
+  return y;
 }
 
 Case random_case(Random& r) {
@@ -66,115 +66,137 @@ Case random_case(Random& r) {
     c.pad[a] = r.flip() ? 0 : r.integer(0, c.kernel[a]);
     c.pad[a + 2] = r.flip() ? 0 : r.integer(0, c.kernel[a]);
   }
-  const std::int64_t least[2] = {c.dilation[0] * (c.kernel[0] - 1) + 1, c.dilation[1] * (c.kernel[1] - 1) + 1};
+  const std::int64_t least[2] = {c.dilation[0] * (c.kernel[0] - 1) + 1,
+                                 c.dilation[1] * (c.kernel[1] - 1) + 1};
   c.height = least[0] + r.integer(0, 20);
   c.width = least[1] + r.integer(0, 70);
   return c;
 }
 
+struct Operands {
+  Operands(const Case& c, Random& r)
+      : x(r.tensor({c.n, c.inputs, c.height, c.width})),
+        w(r.tensor({c.outputs, c.inputs / c.group, c.kernel[0], c.kernel[1]})),
+        bias(r.tensor({c.outputs})) {}
+  Tensor x, w, bias;
+};
+
 TEST(Conv, MatchesItsDefinition) {
   Random r(1);
-  for (int i = 0; i < 60; ++i) {
+  Cases cases;
+  for (int i = 0; i < 80; ++i) {
     const Case c = random_case(r);
-    const Tensor x = r.tensor({c.n, c.inputs, c.height, c.width});
-    const Tensor w = r.tensor({c.outputs, c.inputs / c.group, c.kernel[0], c.kernel[1]});
-    const Tensor bias = r.tensor({c.outputs});
-    Model m = conv_model(c, w, bias);
-    expect_near(run(m.output("y"), {x})[0], convolve(c, x, w, bias), describe(c));
-    if (HasFatalFailure()) return;
+    const Operands o(c, r);
+    cases.expect(add_conv(cases, c, cases.input(o.x), o.w, o.bias), convolve(c, o.x, o.w, o.bias),
+                 describe(c));
   }
+  cases.check();
 }
 
 // Activation and residual in the same launch, in both orders.
 TEST(Conv, FusesActivationAndResidual) {
   Random r(2);
-  for (int i = 0; i < 12; ++i) {
-    Case c = random_case(r);
-    const Tensor w = r.tensor({c.outputs, c.inputs / c.group, c.kernel[0], c.kernel[1]});
-    const Tensor x = r.tensor({c.n, c.inputs, c.height, c.width}), bias = r.tensor({c.outputs});
-    const Tensor plain = convolve(c, x, w, bias);
-    const Tensor residual = r.tensor(plain.shape);
-    const bool activation_first = r.flip();
-    Model m = conv_model(c, w, bias);
-    m.input("residual", plain.shape);
-    if (activation_first)
-      m.node("Sigmoid", {"y"}, {"s"}).node("Mul", {"y", "s"}, {"a"}).node("Add", {"residual", "a"}, {"z"});
-    else
-      m.node("Add", {"y", "residual"}, {"a"}).node("Relu", {"a"}, {"z"});
+  Cases cases;
+  for (int i = 0; i < 16; ++i) {
+    const Case c = random_case(r);
+    const Operands o(c, r);
+    const Tensor plain = convolve(c, o.x, o.w, o.bias), residual = r.tensor(plain.shape);
+    const std::string y = add_conv(cases, c, cases.input(o.x), o.w, o.bias),
+                      added = cases.input(residual);
     Tensor want = plain;
-    for (std::int64_t k = 0; k < count(want.shape); ++k) {
-      const float v = plain[k];
-      want[k] = activation_first ? v / (1 + std::exp(-v)) + residual[k] : std::max(0.0f, v + residual[k]);
+    std::string z;
+    if (r.flip()) {
+      z = cases.node("Add", {added, cases.node("Mul", {y, cases.node("Sigmoid", {y})})});
+      for (std::int64_t k = 0; k < count(want.shape); ++k)
+        want[k] = plain[k] / (1 + std::exp(-plain[k])) + residual[k];
+    } else {
+      z = cases.node("Relu", {cases.node("Add", {y, added})});
+      for (std::int64_t k = 0; k < count(want.shape); ++k)
+        want[k] = std::max(0.0f, plain[k] + residual[k]);
     }
-    compile::Report report;
-    const Plan plan = compiled(m.output("z"), {}, &report);
-    for (const auto& layer : report.layers) EXPECT_EQ(layer.variant.substr(0, 8), "nn_conv/");
-    expect_near(run(plan, {x, residual})[0], want, describe(c));
-    if (HasFatalFailure()) return;
+    cases.expect(z, want, describe(c));
   }
+  cases.check();
+  compile::Report report;
+  compiled(cases.model, {}, &report);
+  for (const auto& layer : report.layers) EXPECT_EQ(layer.variant.substr(0, 8), "nn_conv/");
 }
 
 TEST(Conv, FoldsScaleShiftAndNormalisation) {
   Random r(3);
   const Case c{1, 3, 5, 1, 9, 20, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}};
-  const Tensor x = r.tensor({1, 3, 9, 20}), w = r.tensor({5, 3, 3, 3}), bias = r.tensor({5});
+  const Operands o(c, r);
   const Tensor scale = r.tensor({5}), shift = r.tensor({5}), mean = r.tensor({5}),
-               variance = r.tensor({5}, 0.5f, 2), factor = r.tensor({5, 1, 1}), offset = r.tensor({1, 5, 1, 1});
-  Model m = conv_model(c, w, bias);
-  m.weights("scale", scale).weights("shift", shift).weights("mean", mean).weights("variance", variance);
-  m.weights("factor", factor).weights("offset", offset);
-  m.node("BatchNormalization", {"y", "scale", "shift", "mean", "variance"}, {"n"}).set("epsilon", 1e-3f);
-  m.node("Mul", {"factor", "n"}, {"f"}).node("Sub", {"offset", "f"}, {"z"}).output("z");
-  Tensor want = convolve(c, x, w, bias);
+               variance = r.tensor({5}, 0.5f, 2), factor = r.tensor({5, 1, 1}),
+               offset = r.tensor({1, 5, 1, 1});
+  Cases cases;
+  const std::string y = add_conv(cases, c, cases.input(o.x), o.w, o.bias);
+  const std::string normal =
+      cases.node("BatchNormalization", {y, cases.weights(scale), cases.weights(shift),
+                                        cases.weights(mean), cases.weights(variance)});
+  cases.model.set("epsilon", 1e-3f);
+  const std::string z = cases.node(
+      "Sub", {cases.weights(offset), cases.node("Mul", {cases.weights(factor), normal})});
+  Tensor want = convolve(c, o.x, o.w, o.bias);
   each_index(want.shape, [&](const Shape& i) {
     const std::int64_t k = i[1];
     float& v = want[want.at(i)];
     v = (v - mean[k]) / std::sqrt(variance[k] + 1e-3f) * scale[k] + shift[k];
     v = offset[k] - factor[k] * v;
   });
-  compile::Report report;
-  const Plan plan = compiled(m, {}, &report);
-  EXPECT_EQ(plan.steps().size(), 2u) << report.explain();  // the prepared input, the convolution
-  expect_near(run(plan, {x})[0], want, "normalised");
+  cases.expect(z, want, "normalised");
+  cases.check();
+  EXPECT_EQ(compiled(cases.model).steps().size(), 2u);  // the prepared input, the convolution
 }
 
 TEST(Conv, PadsAutomatically) {
   Random r(4);
+  Cases cases;
   for (const bool upper : {true, false}) {
     // 11 wide, stride 2, kernel 4: 6 outputs, 3 columns of padding, the odd one at one side.
-    const Case c{1, 2, 3, 1, 11, 11, {4, 4}, {2, 2}, {1, 1}, {upper ? 1 : 2, upper ? 1 : 2, upper ? 2 : 1, upper ? 2 : 1}};
-    const Tensor x = r.tensor({1, 2, 11, 11}), w = r.tensor({3, 2, 4, 4}), bias = r.tensor({3});
-    Model m;
-    m.input("x", x.shape).weights("w", w).weights("b", bias).node("Conv", {"x", "w", "b"}, {"y"});
-    m.set("strides", Shape{2, 2}).set("auto_pad", upper ? "SAME_UPPER" : "SAME_LOWER").output("y");
-    expect_near(run(m, {x})[0], convolve(c, x, w, bias), upper ? "upper" : "lower");
+    const std::int64_t first = upper ? 1 : 2, last = 3 - first;
+    const Case c{1, 2, 3, 1, 11, 11, {4, 4}, {2, 2}, {1, 1}, {first, first, last, last}};
+    const Operands o(c, r);
+    const std::string y =
+        cases.node("Conv", {cases.input(o.x), cases.weights(o.w), cases.weights(o.bias)});
+    cases.model.set("strides", Shape{2, 2}).set("auto_pad", upper ? "SAME_UPPER" : "SAME_LOWER");
+    cases.expect(y, convolve(c, o.x, o.w, o.bias), upper ? "upper" : "lower");
   }
+  cases.check();
 }
 
 TEST(Conv, TakesOneDimension) {
   Random r(5);
   const Case c{1, 4, 6, 2, 1, 37, {1, 3}, {1, 2}, {1, 1}, {0, 1, 0, 2}};
-  const Tensor x = r.tensor({1, 4, 37}), w = r.tensor({6, 2, 3}), bias = r.tensor({6});
-  Model m;
-  m.input("x", x.shape).weights("w", w).weights("b", bias).node("Conv", {"x", "w", "b"}, {"y"});
-  m.set("group", 2).set("strides", Shape{2}).set("pads", Shape{1, 2}).output("y");
-  Tensor want = convolve(c, x, w, bias);
+  Operands o(c, r);
+  Tensor want = convolve(c, o.x, o.w, o.bias);
+  o.x.shape = {1, 4, 37};
+  o.w.shape = {6, 2, 3};
   want.shape = {1, 6, want.shape[3]};
-  expect_near(run(m, {x})[0], want, "one-dimensional");
+  Cases cases;
+  const std::string y =
+      cases.node("Conv", {cases.input(o.x), cases.weights(o.w), cases.weights(o.bias)});
+  cases.model.set("group", 2).set("strides", Shape{2}).set("pads", Shape{1, 2});
+  cases.expect(y, want, "one-dimensional");
+  cases.check();
 }
 
 TEST(ConvTranspose, MatchesItsDefinition) {
   Random r(6);
-  for (int i = 0; i < 20; ++i) {
-    const std::int64_t group = r.integer(1, 2), inputs = group * r.integer(1, 4), outputs = r.integer(1, 5);
+  Cases cases;
+  for (int i = 0; i < 30; ++i) {
+    const std::int64_t group = r.integer(1, 2), inputs = group * r.integer(1, 4),
+                       outputs = r.integer(1, 5);
     const std::int64_t h = r.integer(1, 7), w = r.integer(1, 19), stride = r.integer(1, 3),
                        kernel = r.integer(1, 4), dilation = r.integer(1, 2);
     const std::int64_t reach = dilation * (kernel - 1);
-    const std::int64_t pad = r.integer(0, std::min<std::int64_t>(1, reach)), extra = r.integer(0, stride - 1);
+    const std::int64_t pad = r.integer(0, std::min<std::int64_t>(1, reach)),
+                       extra = r.integer(0, stride - 1);
     const std::int64_t out_h = (h - 1) * stride + reach + 1 - 2 * pad + extra;
     const std::int64_t out_w = (w - 1) * stride + reach + 1 - 2 * pad + extra;
     if (out_h < 1 || out_w < 1) continue;
-    const Tensor x = r.tensor({2, inputs, h, w}), weights = r.tensor({inputs, outputs, kernel, kernel}),
+    const Tensor x = r.tensor({2, inputs, h, w}),
+                 weights = r.tensor({inputs, outputs, kernel, kernel}),
                  bias = r.tensor({outputs * group});
     Tensor want({2, outputs * group, out_h, out_w});
     each_index(want.shape, [&](const Shape& o) { want[want.at(o)] = bias[o[1]]; });
@@ -183,20 +205,22 @@ TEST(ConvTranspose, MatchesItsDefinition) {
       for (std::int64_t o = 0; o < outputs; ++o)
         for (std::int64_t ky = 0; ky < kernel; ++ky)
           for (std::int64_t kx = 0; kx < kernel; ++kx) {
-            const std::int64_t y = s[2] * stride - pad + ky * dilation, xx = s[3] * stride - pad + kx * dilation;
+            const std::int64_t y = s[2] * stride - pad + ky * dilation,
+                               xx = s[3] * stride - pad + kx * dilation;
             if (y < 0 || y >= out_h || xx < 0 || xx >= out_w) continue;
             const std::int64_t channel = s[1] / (inputs / group) * outputs + o;
-            want[want.at({s[0], channel, y, xx})] += x[x.at(s)] * weights[weights.at({s[1], o, ky, kx})];
+            want[want.at({s[0], channel, y, xx})] +=
+                x[x.at(s)] * weights[weights.at({s[1], o, ky, kx})];
           }
     });
-    Model m;
-    m.input("x", x.shape).weights("w", weights).weights("b", bias);
-    m.node("ConvTranspose", {"x", "w", "b"}, {"y"}).set("group", group).set("strides", Shape{stride, stride});
-    m.set("pads", Shape{pad, pad, pad, pad}).set("output_padding", Shape{extra, extra});
-    m.set("dilations", Shape{dilation, dilation}).output("y");
-    expect_near(run(m, {x})[0], want, "case " + std::to_string(i));
-    if (HasFatalFailure()) return;
+    const std::string y =
+        cases.node("ConvTranspose", {cases.input(x), cases.weights(weights), cases.weights(bias)});
+    cases.model.set("group", group).set("strides", Shape{stride, stride});
+    cases.model.set("pads", Shape{pad, pad, pad, pad}).set("output_padding", Shape{extra, extra});
+    cases.model.set("dilations", Shape{dilation, dilation});
+    cases.expect(y, want, "case " + std::to_string(i));
   }
+  cases.check();
 }
 
 }  // namespace

@@ -88,6 +88,7 @@ class Model {
     v->set_name(name);
     auto* type = v->mutable_type()->mutable_tensor_type();
     type->set_elem_type(onnx::TensorProto::FLOAT);
+    type->mutable_shape();  // a scalar's is empty, not missing
     for (const auto d : shape) type->mutable_shape()->add_dim()->set_dim_value(d);
     return *this;
   }
@@ -105,7 +106,8 @@ class Model {
     w->set_raw_data(t.values.data(), t.values.size() * sizeof(float));
     return *this;
   }
-  Model& integers(const std::string& name, const std::vector<std::int64_t>& values, bool scalar = false) {
+  Model& integers(const std::string& name, const std::vector<std::int64_t>& values,
+                  bool scalar = false) {
     auto* w = proto.mutable_graph()->add_initializer();
     w->set_name(name);
     w->set_data_type(onnx::TensorProto::INT64);
@@ -154,7 +156,8 @@ class Model {
   onnx::ModelProto proto;
 
  private:
-  onnx::AttributeProto* attribute(const std::string& name, onnx::AttributeProto::AttributeType type) {
+  onnx::AttributeProto* attribute(const std::string& name,
+                                  onnx::AttributeProto::AttributeType type) {
     auto* a = proto.mutable_graph()->mutable_node()->rbegin()->add_attribute();
     a->set_name(name);
     a->set_type(type);
@@ -181,7 +184,8 @@ inline std::vector<Tensor> run(const Plan& plan, const std::vector<Tensor>& inpu
     for (const auto& o : runner.outputs()) {
       const std::vector<float> poison(o.memory.bytes / sizeof(float),
                                       std::numeric_limits<float>::quiet_NaN());
-      queue.enqueueWriteBuffer(o.memory.buffer, CL_TRUE, 0, poison.size() * sizeof(float), poison.data());
+      queue.enqueueWriteBuffer(o.memory.buffer, CL_TRUE, 0, poison.size() * sizeof(float),
+                               poison.data());
     }
     cl::Event done;
     EXPECT_EQ(runner.run({}, &done), Status::ok);
@@ -196,12 +200,9 @@ inline std::vector<Tensor> run(const Plan& plan, const std::vector<Tensor>& inpu
   return results;
 }
 
-inline Plan compiled(const Model& model, compile::Options options = {}, compile::Report* report = nullptr) {
+inline Plan compiled(const Model& model, compile::Options options = {},
+                     compile::Report* report = nullptr) {
   return Plan::from_bytes(compile::compile_bytes(model.bytes(), "test.onnx", options, report));
-}
-
-inline std::vector<Tensor> run(const Model& model, const std::vector<Tensor>& inputs) {
-  return run(compiled(model), inputs);
 }
 
 inline void expect_near(const Tensor& got, const Tensor& want, const std::string& what,
@@ -216,5 +217,58 @@ inline void expect_near(const Tensor& got, const Tensor& want, const std::string
         << what << ", element " << i;
   }
 }
+
+// Many small cases in one model, so that its programs are built once: a case adds inputs, weights and
+// nodes under fresh names and says what its result must be.
+class Cases {
+ public:
+  explicit Cases(std::int64_t opset = 13) : model(opset) {}
+
+  std::string fresh() { return "v" + std::to_string(names_++); }
+  std::string input(const Tensor& t) {
+    const std::string name = fresh();
+    model.input(name, t.shape);
+    inputs_.push_back(t);
+    return name;
+  }
+  std::string weights(const Tensor& t) {
+    const std::string name = fresh();
+    model.weights(name, t);
+    return name;
+  }
+  std::string integers(const std::vector<std::int64_t>& values, bool scalar = false) {
+    const std::string name = fresh();
+    model.integers(name, values, scalar);
+    return name;
+  }
+  // Adds a node with one output, whose attributes are set through `model`.
+  std::string node(const std::string& op, const std::vector<std::string>& inputs) {
+    const std::string name = fresh();
+    model.node(op, inputs, {name});
+    return name;
+  }
+  void expect(const std::string& value, Tensor want, std::string what, float relative = 1e-4f) {
+    model.output(value);
+    wanted_.push_back({std::move(want), std::move(what), relative});
+  }
+  void check(compile::Options options = {}) {
+    const auto results = run(compiled(model, std::move(options)), inputs_);
+    ASSERT_EQ(results.size(), wanted_.size());
+    for (std::size_t i = 0; i < results.size(); ++i)
+      expect_near(results[i], wanted_[i].tensor, wanted_[i].what, wanted_[i].relative);
+  }
+
+  Model model;
+
+ private:
+  struct Wanted {
+    Tensor tensor;
+    std::string what;
+    float relative;
+  };
+  std::vector<Tensor> inputs_;
+  std::vector<Wanted> wanted_;
+  int names_ = 0;
+};
 
 }  // namespace gantry::compile_test

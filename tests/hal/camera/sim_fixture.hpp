@@ -1,11 +1,11 @@
 // What the simulator's tests share: a rig, a device, and pictures in host memory.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <memory>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "hal/camera/sim_renderer.hpp"
 #include "hal/camera/sim_truth.hpp"
@@ -59,8 +59,13 @@ struct Picture {
   Nv12Layout layout;
   std::vector<std::uint8_t> bytes;
   int luma(int x, int y) const { return bytes[static_cast<std::size_t>(y) * layout.pitch + x]; }
-  int cb(int x, int y) const { return bytes[layout.chroma_offset() + static_cast<std::size_t>(y / 2) * layout.pitch + (x & ~1)]; }
-  int cr(int x, int y) const { return bytes[layout.chroma_offset() + static_cast<std::size_t>(y / 2) * layout.pitch + (x | 1)]; }
+  int cb(int x, int y) const {
+    return bytes[layout.chroma_offset() + static_cast<std::size_t>(y / 2) * layout.pitch +
+                 (x & ~1)];
+  }
+  int cr(int x, int y) const {
+    return bytes[layout.chroma_offset() + static_cast<std::size_t>(y / 2) * layout.pitch + (x | 1)];
+  }
   LumaView view() const { return {bytes.data(), layout.width, layout.height, layout.pitch}; }
   double bilinear(double x, double y) const {
     const int ix = static_cast<int>(std::floor(x)), iy = static_cast<int>(std::floor(y));

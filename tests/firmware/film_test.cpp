@@ -1,0 +1,185 @@
+// The whole machine, from simulated cameras to a film: order, delay, counts, and what ends it.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "hal/camera/sim_time_code.hpp"
+#include "tests/firmware/filming.hpp"
+
+namespace gantry {
+namespace {
+
+constexpr double kDegree = 3.14159265358979323846 / 180;
+
+// Where a camera's LED board is in the picture of a fixed view.
+struct BoardView {
+  CameraPose pose;
+  std::array<Pixel, 4> corners;
+};
+
+BoardView look_at_board(const Rig& rig, std::size_t camera, int width, int height) {
+  const auto corners = board_corners(rig, camera);
+  BoardView view;
+  for (const auto& c : corners) {
+    view.pose.yaw += yaw_of(c) / 4;
+    view.pose.pitch += pitch_of(c) / 4;
+  }
+  view.pose.field_of_view = 40 * kDegree;
+  const ViewLimits limits(rig.panorama, width, height);
+  view.pose = limits.clamp(view.pose);
+  const Rotation rotation = camera_from_panorama({view.pose.yaw, view.pose.pitch, 0});
+  const double focal = width / 2.0 / std::tan(view.pose.field_of_view / 2);
+  for (std::size_t i = 0; i < 4; ++i) {
+    const Vector3 v = apply(rotation, corners[i]);
+    view.corners[i] = {width / 2.0 - 0.5 + focal * v.x / v.z, height / 2.0 - 0.5 + focal * v.y / v.z};
+  }
+  return view;
+}
+
+std::string board_film(const BoardView& view, const std::string& run_keys, const std::string& more = {}) {
+  return test::demo_text(run_keys,
+                   "[sim]\ntime_code = \"board\"\nseed = 7\n" +
+                       fmt::format("[director]\nmode = \"fixed\"\nwidth = 1280\nheight = 720\n[director.fixed]\n"
+                                   "yaw = {}\npitch = {}\nfield_of_view = {}\n",
+                                   view.pose.yaw / kDegree, view.pose.pitch / kDegree, view.pose.field_of_view / kDegree) +
+                       "[[output]]\npath = \"film.mkv\"\npreset = \"ultrafast\"\nquality = 18\n" + more);
+}
+
+BoardView demo_board() {
+  const Rig rig = read_rig_file(std::string(GANTRY_SOURCE_DIR) + "/firmware/config/rigs/demo.toml").rig;
+  return look_at_board(rig, 0, 1280, 720);
+}
+
+struct ReadFilm {
+  std::vector<FrameStamp> stamps;
+  std::vector<std::int64_t> shown_ns;
+  int unreadable = 0;
+};
+
+ReadFilm read_stamps(const std::filesystem::path& file, const BoardView& view) {
+  ReadFilm film;
+  test::read_film(file, [&](const Surface& s, std::int64_t at_ns) {
+    const auto stamp = read_board({s.luma(), s.layout.width, s.layout.height, s.layout.pitch}, view.corners);
+    if (!stamp) {
+      ++film.unreadable;
+      return;
+    }
+    film.stamps.push_back(*stamp);
+    film.shown_ns.push_back(at_ns);
+  });
+  return film;
+}
+
+void expect_sums(const RunReport& r) {
+  for (const auto& c : r.cameras) EXPECT_EQ(c.captured, r.paired + c.unpaired - c.missing + c.dropped) << c.name;
+  EXPECT_EQ(r.paired, r.stitched + r.drops.at("panorama_surfaces") + r.drops.at("stitch") + r.drops.at("pair_link"));
+  EXPECT_EQ(r.stitched, r.asked_frames + r.drops.at("never_shown") + r.drops.at("ring"));
+  EXPECT_EQ(r.asked_frames + r.repeated + r.asked_slates,
+            r.presented + r.slates + r.drops.at("render_link") + r.drops.at("view_surfaces") +
+                r.drops.at("render") + r.drops.at("present_link"));
+  for (const auto& o : r.outputs) EXPECT_EQ(r.presented, o.frames + o.dropped) << o.path;
+}
+
+TEST(Film, FastEveryPictureOnceInOrderWithItsOwnTime) {
+  test::Folder folder;
+  const auto view = demo_board();
+  const auto r = test::film(board_film(view, "pace = \"fast\"\nduration = 3\ndelay = 1.5"), folder.path());
+  EXPECT_EQ(r.paired, 90u);
+  EXPECT_EQ(r.presented, 90u);
+  EXPECT_EQ(r.repeated, 0u);
+  EXPECT_EQ(r.late, 0u);
+  for (const auto& [stage, drops] : r.drops) EXPECT_EQ(drops, 0u) << stage;
+  expect_sums(r);
+  const auto film = read_stamps(folder.path() / "film.mkv", view);
+  EXPECT_EQ(film.unreadable, 0);
+  ASSERT_EQ(film.stamps.size(), 90u);
+  for (std::size_t i = 0; i < film.stamps.size(); ++i) {
+    EXPECT_EQ(film.stamps[i].frame, i);
+    // Matroska keeps milliseconds.
+    EXPECT_NEAR(1e-6 * static_cast<double>(film.shown_ns[i] - film.shown_ns[0]),
+                1e-6 * static_cast<double>(film.stamps[i].capture_ns - film.stamps[0].capture_ns), 1.0);
+  }
+}
+
+TEST(Film, FastIsTheSameFilmTwice) {
+  std::array<std::vector<std::byte>, 2> films;
+  for (auto& film : films) {
+    test::Folder folder;
+    test::film(test::demo_text("pace = \"fast\"\nduration = 0.5\ndelay = 0.2",
+                         "[director]\nmode = \"sweep\"\nwidth = 640\nheight = 360\n[[output]]\npath = \"film.mkv\"\n"),
+               folder.path());
+    test::read_film(folder.path() / "film.mkv", [&](const Surface& s, std::int64_t) {
+      film.insert(film.end(), s.memory.host, s.memory.host + s.layout.bytes());
+    });
+  }
+  ASSERT_FALSE(films[0].empty());
+  EXPECT_TRUE(films[0] == films[1]);
+}
+
+TEST(Film, RealTimeShowsEachPictureItsDelayAfterItsCapture) {
+  test::Folder folder;
+  const auto view = demo_board();
+  const auto r = test::film(board_film(view, "duration = 3\ndelay = 1"), folder.path());
+  expect_sums(r);
+  const auto film = read_stamps(folder.path() / "film.mkv", view);
+  EXPECT_EQ(film.unreadable, 0);
+  ASSERT_GT(film.stamps.size(), 60u);
+  for (std::size_t i = 1; i < film.stamps.size(); ++i) {
+    EXPECT_GT(film.stamps[i].frame, film.stamps[i - 1].frame - (r.repeated ? 1 : 0)) << "order";
+    if (r.repeated == 0) {
+      EXPECT_NEAR(1e-6 * static_cast<double>(film.shown_ns[i] - film.shown_ns[0]),
+                  1e-6 * static_cast<double>(film.stamps[i].capture_ns - film.stamps[0].capture_ns), 1.0);
+    }
+  }
+  EXPECT_GE(r.slates, 25u) << "the delay fills with slates";
+  EXPECT_EQ(r.frame_thread_allocations, 0u);
+}
+
+TEST(Film, DelayZeroWorks) {
+  test::Folder folder;
+  const auto r = test::film(board_film(demo_board(), "duration = 1.5\ndelay = 0"), folder.path());
+  expect_sums(r);
+  EXPECT_GT(r.presented, 30u);
+}
+
+TEST(Film, AStitcherThatCannotKeepUpCostsPicturesThatAreAllCounted) {
+  test::Folder folder;
+  auto text = test::demo_text("duration = 2\ndelay = 0.5", "[sim]\nframes_per_second = 240\n[director]\nmode = \"sweep\"\n"
+                        "[[output]]\npath = \"film.mkv\"\npreset = \"ultrafast\"\n");
+  const auto r = test::film(text, folder.path());
+  expect_sums(r);
+  std::uint64_t dropped = r.unpaired + r.drops.at("never_shown") + r.outputs.at(0).dropped;
+  for (const auto& [stage, drops] : r.drops) dropped += drops;
+  for (const auto& c : r.cameras) dropped += c.gaps;
+  EXPECT_GT(dropped, 0u) << "240 pictures a second at 1920x1080 are too many for any test machine";
+}
+
+TEST(Film, ALossyCameraIsCounted) {
+  test::Folder folder;
+  auto text = board_film(demo_board(), "pace = \"fast\"\nduration = 2\ndelay = 0.5");
+  text.replace(text.find("name = \"right\"\nsource = \"sim\"\n"), 30, "name = \"right\"\nsource = \"sim\"\ndrop_every = 10\n");
+  const auto r = test::film(text, folder.path());
+  expect_sums(r);
+  // Pictures 9, 19 … 59 never come; the last leaves no gap, and its partner goes on alone at the end.
+  EXPECT_EQ(r.cameras.at(1).captured, 54u);
+  EXPECT_EQ(r.cameras.at(1).gaps, 5u);
+  EXPECT_EQ(r.cameras.at(0).unpaired + r.cameras.at(1).missing, 6u);
+}
+
+TEST(Film, ADelayThatNoMemoryHoldsIsRefusedWithSettingsThatFit) {
+  test::Folder folder;
+  const auto rig = std::string(GANTRY_SOURCE_DIR) + "/firmware/config/rigs/parity-5700x1900.toml";
+  auto text = test::demo_text("delay = 60", "[director]\nmode = \"sweep\"\n");
+  text.replace(0, text.find('\n'), "rig = \"" + rig + "\"");
+  try {
+    test::film(text, folder.path());
+    FAIL() << "60 s of 5700x1900 are 29 GB";
+  } catch (const std::exception& e) {
+    EXPECT_NE(std::string(e.what()).find("run.delay"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("panorama.width"), std::string::npos) << e.what();
+  }
+}
+
+}  // namespace
+}  // namespace gantry

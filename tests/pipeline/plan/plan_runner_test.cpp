@@ -1,0 +1,74 @@
+// The runner: binds what a plan says, replays it, and refuses what the device cannot bind.
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/plan/plan_runner.hpp"
+
+#include <cstring>
+#include <stdexcept>
+
+#include <gtest/gtest.h>
+
+#include "tests/pipeline/plan/small_plan.hpp"
+
+namespace gantry {
+namespace {
+
+using plan_test::SmallPlan;
+
+gpu::Device& device() {
+  static gpu::Device d({}, {});
+  return d;
+}
+
+std::string refusal(SmallPlan& p) {
+  try {
+    PlanRunner(device(), Plan::from_bytes(p.seal(), "p.plan"), device().make_queue());
+  } catch (const std::runtime_error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(PlanRunner, RunsAgainAndAgain) {
+  auto queue = device().make_queue();
+  PlanRunner runner(device(), Plan::from_bytes(SmallPlan().seal()), queue);
+  ASSERT_EQ(runner.inputs().size(), 1u);
+  EXPECT_EQ(runner.inputs()[0].name, "x");
+  EXPECT_EQ(runner.outputs()[0].shape, std::vector<std::int64_t>{8});
+  EXPECT_GE(runner.arena_bytes(), 256u);
+  EXPECT_EQ(runner.weight_bytes(), 64u);
+  for (int pass = 1; pass <= 3; ++pass) {
+    auto* x = reinterpret_cast<float*>(runner.inputs()[0].memory.host);
+    for (int i = 0; i < 8; ++i) x[i] = static_cast<float>(pass * 10 + i);
+    cl::Event up, done;
+    ASSERT_EQ(gpu::upload(queue, runner.inputs()[0].memory, 8 * sizeof(float), {}, &up),
+              Status::ok);
+    ASSERT_EQ(runner.run({up()}, &done), Status::ok);
+    ASSERT_EQ(gpu::wait(done), Status::ok);
+    const auto* y = reinterpret_cast<const float*>(runner.outputs()[0].memory.host);
+    for (int i = 0; i < 8; ++i) EXPECT_EQ(y[i], -x[i]);
+    EXPECT_EQ(runner.read("y")[3], -x[3]);
+  }
+  EXPECT_THROW(runner.read("absent"), std::invalid_argument);
+}
+
+TEST(PlanRunner, NamesTheStepThatCannotBeBound) {
+  SmallPlan family;
+  family.file.steps[0].family = {0, 1};
+  EXPECT_NE(refusal(family).find("p.plan: layer negate: kernel x/unary"), std::string::npos)
+      << refusal(family);
+  SmallPlan kernel;
+  kernel.file.steps[0].kernel = {0, 1};
+  EXPECT_NE(refusal(kernel).find("nn_elementwise/x cannot be bound"), std::string::npos)
+      << refusal(kernel);
+  SmallPlan few;
+  few.file.steps[0].argument_count = 6;
+  EXPECT_NE(refusal(few).find("9 arguments where the kernel takes 10"), std::string::npos)
+      << refusal(few);
+  SmallPlan group;
+  for (auto& g : group.file.steps[0].global) g = 1 << 20;
+  for (auto& l : group.file.steps[0].local) l = 1 << 20;
+  EXPECT_NE(refusal(group).find("work-group"), std::string::npos) << refusal(group);
+}
+
+}  // namespace
+}  // namespace gantry
