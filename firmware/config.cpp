@@ -118,6 +118,8 @@ void read_detector(TomlReader t, Config& c) {
     t.fail("head", e.what());
   }
   for (const auto& [yaw, pitch] : t.points("mask")) c.detector.mask.push_back({yaw * kDegree, pitch * kDegree});
+  if (const auto points = c.detector.mask.size(); points == 1 || points == 2)
+    t.fail("mask", fmt::format("has {} points; a polygon needs three at least", points));
   c.detector.classes = read_classes(t);
   read_tiles(t.table("tiles"), c.detector.tiles);
   constexpr std::pair<const char*, ObjectClass> kClasses[] = {

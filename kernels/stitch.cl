@@ -17,7 +17,7 @@
 // the taps of two lines lie within 32 columns, which is nearly everywhere, it reads whole runs of the
 // source and permutes them in registers, since gathers are what sampling on CPUs waits for.
 // `stitch_staged`, for GPUs, gives one to a work-group, which samples from local memory. What either way
-// cannot take goes by blocks of 4×2 pixels from global memory.
+// cannot take goes by blocks of two lines from global memory.
 //
 // -D: LOG_STEP, NODE_COLUMNS, NODES (per camera), WIDTH, HEIGHT, PITCH (panorama), TILE_COLUMNS,
 //     TILE_ROWS, BLACK (luma), SLATE (luma)
@@ -125,198 +125,52 @@ INLINE int2 chroma_at(__global const uchar* luma, Picture p, int x, int y, int l
   return clamp(own + cross + (128 << 5), 0, 255 << 5);
 }
 
-INLINE int weighted(int value, int weight) { return (int)(((uint)value * 8u * (uint)weight) >> 16); }
-INLINE uchar blended(int sum, int rest, int background) {
-  return (uchar)((sum + (int)(((uint)background * 256u * (uint)rest) >> 16) + 128) >> 8);
-}
-
-#define CAMERA(number) \
-  ((number) == 0 ? camera0 : (number) == 1 ? camera1 : (number) == 2 ? camera2 : camera3)
-#define COLOUR(number) \
-  ((number) == 0 ? colour0 : (number) == 1 ? colour1 : (number) == 2 ? colour2 : colour3)
-
-#define ARGUMENTS                                                                                  \
-  __global const uchar *restrict camera0, __global const uchar *restrict camera1,                  \
-      __global const uchar *restrict camera2, __global const uchar *restrict camera3,              \
-      __global uchar *panorama, __global const int4 *restrict formats,                             \
-      __global const int *restrict nodes, __global const ushort *restrict weights,                 \
-      __global const uchar *restrict kinds, __global const uint *restrict windows, short8 colour0, \
-      short8 colour1, short8 colour2, short8 colour3
-#define PASSED                                                                                   \
-  camera0, camera1, camera2, camera3, panorama, formats, nodes, weights, kinds, windows, colour0, \
-      colour1, colour2, colour3
-
-// Positions of a block: its four columns, at its upper line.
-typedef struct {
-  int x[4], y[4], x_per_line[4], y_per_line[4];
-} BlockPositions;
-
-INLINE BlockPositions positions_of(__global const int* nodes, int camera, int x0, int y0) {
-  __global const int* nx =
-      nodes + 2 * camera * NODES + (y0 >> LOG_STEP) * NODE_COLUMNS + (x0 >> LOG_STEP);
-  __global const int* ny = nx + NODES;
-  const int xa = nx[0], xb = nx[1], xc = nx[NODE_COLUMNS], xd = nx[NODE_COLUMNS + 1];
-  const int ya = ny[0], yb = ny[1], yc = ny[NODE_COLUMNS], yd = ny[NODE_COLUMNS + 1];
-  const int j = y0 & (STEP - 1);
-  BlockPositions p;
-  for (int i = 0; i < 4; ++i) {
-    const Column x = column_of(xa, xb, xc, xd, (x0 & (STEP - 1)) + i);
-    const Column y = column_of(ya, yb, yc, yd, (x0 & (STEP - 1)) + i);
-    p.x[i] = x.top + j * x.per_line;
-    p.y[i] = y.top + j * y.per_line;
-    p.x_per_line[i] = x.per_line;
-    p.y_per_line[i] = y.per_line;
-  }
-  return p;
-}
-
-// A block's samples: two lines of luma, and pairs of chroma.
-typedef struct {
-  uchar4 luma[2], chroma;
-} Block;
-
-INLINE int luma_sum_of(const Block* b, int column) {
-  return (column ? b->luma[0].z + b->luma[1].z : b->luma[0].x + b->luma[1].x) - 2 * BLACK;
-}
-
-// Only one camera counts, wholly. (value · 8 · 65535) >> 16, rounded as a blend is, is this shift.
-INLINE uchar alone(int value) { return (uchar)((value + 15) >> 5); }
-
-INLINE Block block_of_one(ARGUMENTS, int c, bool clamped, int x0, int y0) {
-  const Picture p = picture_of(formats[c], COLOUR(c));
-  __global const uchar* camera = CAMERA(c);
-  const BlockPositions at = positions_of(nodes, c, x0, y0);
-  Block b;
-  uchar luma[2][4];
-  for (int line = 0; line < 2; ++line)
-    for (int i = 0; i < 4; ++i)
-      luma[line][i] = alone(luma_at(camera, p, at.x[i] + line * at.x_per_line[i],
-                                    at.y[i] + line * at.y_per_line[i], clamped));
-  for (int line = 0; line < 2; ++line)
-    b.luma[line] = (uchar4)(luma[line][0], luma[line][1], luma[line][2], luma[line][3]);
-  int2 chroma[2];
-  for (int k = 0; k < 2; ++k)
-    chroma[k] = chroma_at(camera, p, at.x[2 * k] + (at.x_per_line[2 * k] >> 1),
-                          at.y[2 * k] + (at.y_per_line[2 * k] >> 1), luma_sum_of(&b, k), clamped);
-  b.chroma = (uchar4)(alone(chroma[0].x), alone(chroma[0].y), alone(chroma[1].x), alone(chroma[1].y));
-  return b;
-}
-
-// A camera's weights in a block, as positions are.
-typedef struct {
-  int w[4], per_line[4];
-} BlockWeights;
-
-INLINE BlockWeights weights_of_block(__global const ushort* weights, int camera, int x0, int y0) {
-  __global const ushort* n =
-      weights + camera * NODES + (y0 >> LOG_STEP) * NODE_COLUMNS + (x0 >> LOG_STEP);
-  BlockWeights b;
-  for (int i = 0; i < 4; ++i) {
-    const Column w =
-        column_of(n[0], n[1], n[NODE_COLUMNS], n[NODE_COLUMNS + 1], (x0 & (STEP - 1)) + i);
-    b.w[i] = w.top + (y0 & (STEP - 1)) * w.per_line;
-    b.per_line[i] = w.per_line;
-  }
-  return b;
-}
-
-// Any number of cameras, none too.
-INLINE Block blended_block(ARGUMENTS, int kind, int x0, int y0) {
-  const int background = kind & KIND_SLATE ? SLATE : BLACK;
-  int sum[2][4] = {{0, 0, 0, 0}, {0, 0, 0, 0}};
-  int rest[2][4] = {{65535, 65535, 65535, 65535}, {65535, 65535, 65535, 65535}};
-  for (int c = 0; c < 4; ++c) {
-    if (!(kind >> c & 1)) continue;
-    const Picture p = picture_of(formats[c], COLOUR(c));
-    const BlockPositions at = positions_of(nodes, c, x0, y0);
-    const BlockWeights w = weights_of_block(weights, c, x0, y0);
-    for (int line = 0; line < 2; ++line)
-      for (int i = 0; i < 4; ++i) {
-        const int weight = (w.w[i] + line * w.per_line[i]) >> 2 * LOG_STEP;
-        const int v = luma_at(CAMERA(c), p, at.x[i] + line * at.x_per_line[i],
-                              at.y[i] + line * at.y_per_line[i], true);
-        sum[line][i] += weighted(v, weight);
-        rest[line][i] -= weight;
-      }
-  }
-  Block b;
-  for (int line = 0; line < 2; ++line)
-    b.luma[line] = (uchar4)(blended(sum[line][0], rest[line][0], background),
-                            blended(sum[line][1], rest[line][1], background),
-                            blended(sum[line][2], rest[line][2], background),
-                            blended(sum[line][3], rest[line][3], background));
-
-  int2 chroma[2] = {(int2)(0), (int2)(0)};
-  int chroma_rest[2] = {65535, 65535};
-  for (int c = 0; c < 4; ++c) {
-    if (!(kind >> c & 1)) continue;
-    const Picture p = picture_of(formats[c], COLOUR(c));
-    const BlockPositions at = positions_of(nodes, c, x0, y0);
-    const BlockWeights w = weights_of_block(weights, c, x0, y0);
-    for (int k = 0; k < 2; ++k) {
-      const int i = 2 * k, weight = (w.w[i] + (w.per_line[i] >> 1)) >> 2 * LOG_STEP;
-      const int2 v = chroma_at(CAMERA(c), p, at.x[i] + (at.x_per_line[i] >> 1),
-                               at.y[i] + (at.y_per_line[i] >> 1), luma_sum_of(&b, k), true);
-      chroma[k] += (int2)(weighted(v.x, weight), weighted(v.y, weight));
-      chroma_rest[k] -= weight;
-    }
-  }
-  b.chroma = (uchar4)(blended(chroma[0].x, chroma_rest[0], 128), blended(chroma[0].y, chroma_rest[0], 128),
-                      blended(chroma[1].x, chroma_rest[1], 128), blended(chroma[1].y, chroma_rest[1], 128));
-  return b;
-}
-
-INLINE void store_four(__global uchar* out, uchar4 v) {
-#if PITCH % 4 == 0
-  *(__global uchar4*)out = v;
-#else
-  vstore4(v, 0, out);
-#endif
-}
+// Of each camera: its picture, its format (width, height, pitch) and its colour.
+#define ARGUMENTS                                                                               \
+  __global const uchar *restrict camera0, int4 format0, short8 colour0,                         \
+      __global const uchar *restrict camera1, int4 format1, short8 colour1,                     \
+      __global const uchar *restrict camera2, int4 format2, short8 colour2,                     \
+      __global const uchar *restrict camera3, int4 format3, short8 colour3,                     \
+      __global const int *restrict nodes, __global const ushort *restrict weights,              \
+      __global uchar *panorama
+#define PASSED                                                                              \
+  camera0, format0, colour0, camera1, format1, colour1, camera2, format2, colour2, camera3, \
+      format3, colour3, nodes, weights, panorama
+#define OF_CAMERA(what, number)    \
+  ((number) == 0   ? what##0       \
+   : (number) == 1 ? what##1       \
+   : (number) == 2 ? what##2       \
+                   : what##3)
+#define CAMERA(number) OF_CAMERA(camera, number)
+#define PICTURE(number) picture_of(OF_CAMERA(format, number), OF_CAMERA(colour, number))
 
 INLINE int only_camera(int kind) { return kind & 1 ? 0 : kind & 2 ? 1 : kind & 4 ? 2 : 3; }
 
-// The 4×2 luma and 2×1 chroma samples from luma column x0, line y0, which lie in one cell.
-INLINE void block(ARGUMENTS, int kind, int x0, int y0) {
-  Block b;
-  if ((kind & KIND_BLEND) || !(kind & KIND_CAMERAS))
-    b = blended_block(PASSED, kind, x0, y0);
-  else if (kind & KIND_INSIDE)
-    b = block_of_one(PASSED, only_camera(kind), false, x0, y0);
-  else
-    b = block_of_one(PASSED, only_camera(kind), true, x0, y0);
-  __global uchar* luma = panorama + y0 * PITCH + x0;
-  __global uchar* chroma = panorama + PITCH * HEIGHT + (y0 >> 1) * PITCH + x0;
-  if (x0 + 4 <= WIDTH) {
-    store_four(luma, b.luma[0]);
-    store_four(luma + PITCH, b.luma[1]);
-    store_four(chroma, b.chroma);
-  } else {
-    vstore2(b.luma[0].xy, 0, luma);
-    vstore2(b.luma[1].xy, 0, luma + PITCH);
-    vstore2(b.chroma.xy, 0, chroma);
-  }
+INLINE void store_two(__global uchar* out, uchar2 v) {
+#if PITCH % 2 == 0
+  *(__global uchar2*)out = v;
+#else
+  vstore2(v, 0, out);
+#endif
 }
+
+#include "stitch_blocks.clh"
 
 #ifdef STITCH_STAGED
 #include "stitch_staged.clh"
 
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void stitch_staged(ARGUMENTS) {
-  __local uint4 stage[STAGE_LINES * STAGE_WORDS];
-  const int item = get_local_id(0), column = get_group_id(0), line = get_group_id(1);
-  const int tile = line * TILE_COLUMNS + column, kind = kinds[tile];
-  const int x0 = column * 32, y0 = line * 16;
-  if ((kind & KIND_CAMERAS) && !(kind & KIND_BLEND)) {
-    const int c = only_camera(kind);
-    __global const uint* boxes = windows + (c * TILE_ROWS * TILE_COLUMNS + tile) * 2;
-    if (box_lines(boxes[0])) {
-      staged_tile(PASSED, c, boxes[0], boxes[1], stage, x0, y0, item);
-      return;
-    }
-  }
-  for (int n = item; n < 64; n += ITEMS) {
-    const int x = x0 + 4 * (n & 7), y = y0 + 2 * (n >> 3);
-    if (x < WIDTH && y < HEIGHT) block(PASSED, kind, x, y);
+// A job (made at set-up) is a tile's column and line (16 bits each), its kind and, from bit 8, which
+// quarter of it, and the boxes of its only camera; box 0: by blocks, a quarter of the tile.
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void stitch_staged(
+    ARGUMENTS, __global const uint4* restrict jobs) {
+  __local uint4 stage[(LUMA_LINES + CHROMA_LINES) * STAGE_WORDS];
+  const uint4 job = jobs[get_group_id(0)];
+  const int item = get_local_id(0), x0 = job.x & 0xffff, y0 = job.x >> 16;
+  if (job.z) {
+    staged_tile(PASSED, only_camera(job.y), job.z, job.w, stage, x0, y0, item);
+  } else {
+    const int x = x0 + 2 * (item & 15), y = y0 + (job.y >> 8) * 4 + 2 * (item >> 4);
+    if (x < WIDTH && y < HEIGHT) block(PASSED, job.y & 255, x, y);
   }
 }
 #endif
@@ -330,16 +184,17 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void stitch_staged(A
 #define VECTORS
 #endif
 
-VECTORS __kernel void stitch_tiles(ARGUMENTS) {
+VECTORS __kernel void stitch_tiles(ARGUMENTS, __global const uchar* restrict kinds,
+                                   __global const uint* restrict windows) {
   const int x0 = (int)get_global_id(0) * 32, y0 = (int)get_global_id(1) * 16;
   const int kind = kinds[(y0 >> 4) * TILE_COLUMNS + (x0 >> 5)];
 #ifdef __AVX512BW__
   if (kind & KIND_WINDOWS) {
-    tile(PASSED, kind, x0, y0);
+    tile(PASSED, windows, kind, x0, y0);
     return;
   }
 #endif
   for (int y = y0; y < min(y0 + 16, HEIGHT); y += 2)
-    for (int x = x0; x < min(x0 + 32, WIDTH); x += 4) block(PASSED, kind, x, y);
+    for (int x = x0; x < min(x0 + 32, WIDTH); x += BLOCK_COLUMNS) block(PASSED, kind, x, y);
 }
 #endif

@@ -10,17 +10,17 @@
 namespace gantry {
 namespace {
 
-// Kernel arguments, in order; kernels/stitch.cl.
-enum Argument : cl_uint {
-  kCamera0 = 0,
-  kPanorama = 4,
-  kFormats,
-  kNodes,
-  kWeights,
-  kKinds,
-  kWindows,
-  kColour0
-};
+// Kernel arguments, in order; kernels/stitch.cl. Of each camera three.
+constexpr cl_uint camera_argument(cl_uint camera) {
+  return 3 * camera;
+}
+constexpr cl_uint format_argument(cl_uint camera) {
+  return 3 * camera + 1;
+}
+constexpr cl_uint colour_argument(cl_uint camera) {
+  return 3 * camera + 2;
+}
+enum Argument : cl_uint { kNodes = 12, kWeights, kPanorama, kWork, kWindows };
 
 constexpr std::size_t kStagedItems = 32;  // of a work-group
 constexpr int kSlateLuma = 72;            // a grey that is clearly neither black nor picture
@@ -28,13 +28,6 @@ constexpr int kSlateLuma = 72;            // a grey that is clearly neither blac
 template <typename T>
 cl::Buffer constant(gpu::Device& device, const std::vector<T>& values) {
   return device.constant(values.data(), values.size() * sizeof(T));
-}
-
-cl::Buffer formats_of(gpu::Device& device, std::span<const Nv12Layout> cameras) {
-  std::vector<cl_int4> formats(Rig::kMostCameras);
-  for (std::size_t c = 0; c < cameras.size(); ++c)
-    formats[c] = {{cameras[c].width, cameras[c].height, cameras[c].pitch, 0}};
-  return constant(device, formats);
 }
 
 cl_short8 vector_of(const KernelColour& colour) {
@@ -59,18 +52,40 @@ StitchKernel::StitchKernel(gpu::Device& device, const StitchMesh& mesh,
                                             mesh.panorama_height));
   const StitchTables tables = make_stitch_tables(mesh, cameras);
   compile(device, tables, panorama, range, shape);
-  kernel_.setArg(kFormats, formats_ = formats_of(device, cameras));
-  kernel_.setArg(kNodes, nodes_ = constant(device, tables.nodes));
-  const auto& places = shape == Shape::tiles ? tables.windows : tables.boxes;
-  kernel_.setArg(kWindows, places_ = constant(device, places));
-  for (std::size_t p = 0; p < tables.present.size(); ++p)
-    present_[p + 1] = {constant(device, tables.present[p].weights),
-                       constant(device, tables.present[p].kinds)};
-  unused_ = cl::Buffer(device.context(), CL_MEM_READ_WRITE, 64);
-  // A panorama's worth of nodes, and of windows or boxes, is read once.
-  table_bytes_ = static_cast<std::uint64_t>(tables.nodes_per_camera()) * 2 * sizeof(cl_int) +
-                 tables.present.back().kinds.size() + places.size() / cameras_ * sizeof(cl_uint);
+  upload_tables(device, tables, shape);
+  for (cl_uint c = 0; c < Rig::kMostCameras; ++c) {
+    const Nv12Layout l = c < cameras_ ? cameras[c] : Nv12Layout{};
+    kernel_.setArg(format_argument(c), cl_int4{{l.width, l.height, l.pitch, 0}});
+  }
   warm_up(device, cameras, panorama);
+}
+
+void StitchKernel::upload_tables(gpu::Device& device, const StitchTables& tables, Shape shape) {
+  const auto columns = static_cast<std::size_t>(tables.tile_columns);
+  kernel_.setArg(kNodes, nodes_ = constant(device, tables.nodes));
+  table_bytes_ = static_cast<std::uint64_t>(tables.nodes_per_camera()) * 2 * sizeof(cl_int);
+  for (std::size_t p = 0; p < tables.present.size(); ++p) {
+    const StitchTables::Present& from = tables.present[p];
+    Present& to = present_[p + 1];
+    to.weights = constant(device, from.weights);
+    if (shape == Shape::tiles) {
+      to.work = constant(device, from.kinds);
+      to.global = gpu::Range(columns, static_cast<std::size_t>(tables.tile_rows));
+    } else {
+      to.work = constant(device, from.jobs);
+      to.global = gpu::Range(from.jobs.size() * kStagedItems);
+    }
+  }
+  // A panorama's worth of nodes, and of windows or jobs, is read once.
+  const auto& everyone = tables.present.back();
+  if (shape == Shape::tiles) {
+    local_ = gpu::Range(columns, 1);  // a work-group is a row of tiles
+    kernel_.setArg(kWindows, windows_ = constant(device, tables.windows));
+    table_bytes_ += everyone.kinds.size() + tables.windows.size() / cameras_ * sizeof(cl_uint);
+  } else {
+    local_ = gpu::Range(kStagedItems);
+    table_bytes_ += everyone.jobs.size() * sizeof(StitchTables::Job);
+  }
 }
 
 void StitchKernel::compile(gpu::Device& device, const StitchTables& tables,
@@ -80,16 +95,7 @@ void StitchKernel::compile(gpu::Device& device, const StitchTables& tables,
       shape == Shape::tiles ? "STITCH_TILES" : "STITCH_STAGED", panorama.width, panorama.height,
       panorama.pitch, range == ColourRange::limited ? 16 : 0, kSlateLuma);
   const cl::Program program = device.build_family("stitch", options + tables.options());
-  const auto columns = static_cast<std::size_t>(tables.tile_columns);
-  if (shape == Shape::tiles) {  // a work-group is a row of tiles
-    kernel_ = cl::Kernel(program, "stitch_tiles");
-    local_ = gpu::Range(columns, 1);
-    global_ = gpu::Range(columns, static_cast<std::size_t>(tables.tile_rows));
-  } else {
-    kernel_ = cl::Kernel(program, "stitch_staged");
-    local_ = gpu::Range(kStagedItems, 1);
-    global_ = gpu::Range(columns * kStagedItems, static_cast<std::size_t>(tables.tile_rows));
-  }
+  kernel_ = cl::Kernel(program, shape == Shape::tiles ? "stitch_tiles" : "stitch_staged");
 }
 
 // Drivers compile for a size of launch, or at all, when a kernel first runs.
@@ -118,13 +124,15 @@ Status StitchKernel::launch(const cl::CommandQueue& queue, const Pictures& pictu
     const cl::Buffer* picture = c < cameras_ ? pictures[c] : nullptr;
     if (picture) present |= 1u << c;
     ok = ok &&
-         gpu::set_argument(kernel_, kCamera0 + c, picture ? *picture : unused_) == Status::ok &&
-         gpu::set_value(kernel_, kColour0 + c, vector_of(colours[c])) == Status::ok;
+         gpu::set_argument(kernel_, camera_argument(c), picture ? *picture : unused_) ==
+             Status::ok &&
+         gpu::set_value(kernel_, colour_argument(c), vector_of(colours[c])) == Status::ok;
   }
   if (!present) return Status::lost;
-  ok = ok && gpu::set_argument(kernel_, kWeights, present_[present].weights) == Status::ok &&
-       gpu::set_argument(kernel_, kKinds, present_[present].kinds) == Status::ok;
-  return ok ? gpu::launch(queue, kernel_, global_, &local_, wait, done) : Status::device_lost;
+  const Present& tables = present_[present];
+  ok = ok && gpu::set_argument(kernel_, kWeights, tables.weights) == Status::ok &&
+       gpu::set_argument(kernel_, kWork, tables.work) == Status::ok;
+  return ok ? gpu::launch(queue, kernel_, tables.global, &local_, wait, done) : Status::device_lost;
 }
 
 }  // namespace gantry

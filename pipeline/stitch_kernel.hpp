@@ -39,18 +39,20 @@ class StitchKernel {
  private:
   void compile(gpu::Device& device, const StitchTables& tables, const Nv12Layout& panorama,
                ColourRange range, Shape shape);
+  void upload_tables(gpu::Device& device, const StitchTables& tables, Shape shape);
   void warm_up(gpu::Device& device, std::span<const Nv12Layout> cameras,
                const Nv12Layout& panorama);
 
   std::size_t cameras_;
   cl::Kernel kernel_;
-  gpu::Range global_, local_;
-  cl::Buffer formats_, nodes_, places_;  // kernels do not hold their arguments
-  struct PresentBuffers {
-    cl::Buffer weights, kinds;
+  gpu::Range local_;
+  cl::Buffer nodes_, windows_;  // kernels do not hold their arguments
+  struct Present {
+    cl::Buffer weights, work;  // work: the kinds of tiles, or jobs
+    gpu::Range global;
   };
-  std::array<PresentBuffers, 1 << Rig::kMostCameras> present_;  // by the bits of the cameras
-  cl::Buffer unused_;                                           // stands in for a missing camera
+  std::array<Present, 1 << Rig::kMostCameras> present_;  // by the bits of the cameras
+  cl::Buffer unused_;                                    // stands in for a missing camera
   std::uint64_t table_bytes_ = 0;
 };
 

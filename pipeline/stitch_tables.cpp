@@ -116,6 +116,36 @@ void set_kinds(StitchTables& t, const StitchMesh& mesh, const std::vector<TileFi
       }
 }
 
+// The box of a tile's only camera; 0 where it has several, or it does not fit.
+const std::uint32_t* boxes_of(const StitchTables& t, std::size_t tile, unsigned kind) {
+  const std::size_t tiles = static_cast<std::size_t>(t.tile_columns) * t.tile_rows;
+  const unsigned cameras = kind & StitchTables::kCameras;
+  if (!cameras || (kind & StitchTables::kBlend)) return nullptr;
+  const auto camera = static_cast<std::size_t>(std::countr_zero(cameras));
+  const std::uint32_t* boxes = &t.boxes[(camera * tiles + tile) * StitchTables::kTileBoxes];
+  return boxes[0] ? boxes : nullptr;
+}
+
+void set_jobs(StitchTables& t, int panorama_height) {
+  constexpr int kQuarter = StitchTables::kTileHeight / 4;
+  for (StitchTables::Present& present : t.present) {
+    std::vector<StitchTables::Job> quick;
+    for (std::size_t n = 0; n < present.kinds.size(); ++n) {
+      const int x = static_cast<int>(n) % t.tile_columns * StitchTables::kTileWidth;
+      const int y = static_cast<int>(n) / t.tile_columns * StitchTables::kTileHeight;
+      const auto place = static_cast<std::uint32_t>(x | y << 16);
+      const unsigned kind = present.kinds[n];
+      if (const std::uint32_t* boxes = boxes_of(t, n, kind)) {
+        quick.push_back({place, kind, boxes[0], boxes[1]});
+        continue;
+      }
+      for (unsigned q = 0; q < 4 && y + static_cast<int>(q) * kQuarter < panorama_height; ++q)
+        present.jobs.push_back({place, kind | q << 8, 0, 0});
+    }
+    present.jobs.insert(present.jobs.end(), quick.begin(), quick.end());
+  }
+}
+
 void check(const StitchMesh& mesh, std::span<const Nv12Layout> cameras) {
   if (mesh.cameras.size() != cameras.size() || cameras.empty() ||
       cameras.size() > Rig::kMostCameras)
@@ -144,6 +174,7 @@ StitchTables make_stitch_tables(const StitchMesh& mesh, std::span<const Nv12Layo
   for (unsigned present = 1; present <= t.present.size(); ++present) set_weights(t, mesh, present);
 
   set_kinds(t, mesh, set_windows(t, mesh.panorama_height, cameras));
+  set_jobs(t, mesh.panorama_height);
   return t;
 }
 

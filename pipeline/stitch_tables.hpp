@@ -32,10 +32,16 @@ struct StitchTables {
   std::vector<std::uint32_t> windows;  // [camera][tile][kTileWindows]; stitch_windows.clh
   std::vector<std::uint32_t> boxes;    // [camera][tile][kTileBoxes]; stitch_staged.clh
 
+  // What a work-group of stitch_staged makes: a tile by its boxes, or a quarter of one.
+  struct Job {
+    std::uint32_t place, kind, luma_box, chroma_box;
+  };
+
   // The weights and tiles while certain cameras are present.
   struct Present {
     std::vector<std::uint16_t> weights;  // [camera][node], 1/65535; a covered node's sum is 65535
     std::vector<std::uint8_t> kinds;     // [tile]
+    std::vector<Job> jobs;               // the slow ones first
   };
   std::vector<Present> present;  // [bits of the cameras − 1]
 

@@ -99,6 +99,12 @@ void Stitcher::wait_oldest() noexcept {
   release_oldest();
 }
 
+bool Stitcher::measuring() const noexcept {
+  for (std::size_t i = 0; i < in_flight_; ++i)
+    if (ring_[(oldest_ + i) % kInFlight].measured()) return true;
+  return false;
+}
+
 void Stitcher::drain() noexcept {
   while (in_flight_) wait_oldest();
 }

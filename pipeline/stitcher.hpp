@@ -55,6 +55,10 @@ class Stitcher {
   // Waits for the oldest panorama only.
   void wait_oldest() noexcept;
 
+  // A colour measurement is in flight. Whoever wants the same film from the same pictures drains
+  // then, so that its outcome counts from the next panorama on whatever the device's speed.
+  bool measuring() const noexcept;
+
   const ColourGains& gains(std::size_t camera) const { return match_.gains(camera); }
   bool colour_match_off() const { return match_.off(); }
 

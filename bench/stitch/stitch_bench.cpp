@@ -77,7 +77,8 @@ class Ours {
         panorama_(nv12_layout(rig.panorama.width, rig.panorama.height)),
         kernel_(device, make_stitch_mesh(rig, Uncovered::refuse), layouts(), panorama_, rig.range,
                 shape),
-        queue_(device.make_queue()) {
+        queue_(device.make_queue()),
+        profiled_(device.make_queue(true)) {
     std::mt19937 random(1);
     for (int s = 0; s < kSets; ++s) {
       for (auto& picture : pictures_[s]) {
@@ -96,13 +97,16 @@ class Ours {
   }
 
   void frames(int count) {
-    for (int n = 0; n < count; ++n) {
-      const auto& p = pictures_[n % kSets];
-      must(kernel_.launch(queue_, {&p[0].buffer, &p[1].buffer}, colours_,
-                          panoramas_[n % kSets].buffer, {}, nullptr));
-    }
+    for (int n = 0; n < count; ++n) enqueue(queue_, n, nullptr);
     must(gpu::flush(queue_));
     queue_.finish();
+  }
+  // Milliseconds between the device's own time stamps around one frame.
+  double device_milliseconds(int n) {
+    cl::Event done;
+    enqueue(profiled_, n, &done);
+    must(gpu::wait(done));
+    return 1e-6 * static_cast<double>(gpu::duration_ns(done));
   }
   std::span<const std::uint8_t> picture(int camera) const {
     const auto& m = pictures_[0][camera];
@@ -115,11 +119,16 @@ class Ours {
 
  private:
   std::vector<Nv12Layout> layouts() const { return {camera_, camera_}; }
+  void enqueue(const cl::CommandQueue& queue, int n, cl::Event* done) {
+    const auto& p = pictures_[n % kSets];
+    must(kernel_.launch(queue, {&p[0].buffer, &p[1].buffer}, colours_, panoramas_[n % kSets].buffer,
+                        {}, done));
+  }
 
   Nv12Layout camera_, panorama_;
   StitchKernel kernel_;
   StitchKernel::Colours colours_{};
-  cl::CommandQueue queue_;
+  cl::CommandQueue queue_, profiled_;
   gpu::Memory pictures_[kSets][2], panoramas_[kSets];
 };
 
@@ -144,7 +153,7 @@ class Copy {
 };
 
 void print(const char* name, const Quantiles& q, const char* unit) {
-  std::printf("%-34s %9.2f %-6s (%.2f to %.2f)\n", name, q.middle, unit, q.low, q.high);
+  std::printf("%-34s %9.4g %-6s (%.4g to %.4g)\n", name, q.middle, unit, q.low, q.high);
 }
 
 void measure(const Options& options) {
@@ -159,7 +168,7 @@ void measure(const Options& options) {
   OpencvPeer peer(rig, ours.picture(0), ours.picture(1));
 #endif
   const int frames = device.info().kind == gpu::Kind::gpu ? 200 : 12;
-  std::vector<double> milliseconds, fps, gigabytes, share, peer_fps, ratio, cpu_ratio;
+  std::vector<double> milliseconds, device_ms, fps, gigabytes, share, peer_fps, ratio, cpu_ratio;
   for (int round = -1; round < options.rounds; ++round) {
     const Time time = time_of(frames, [&] { ours.frames(frames); });
     const double bandwidth = copy.bytes() / time_of(1, [&] { copy.run(); }).wall;
@@ -173,6 +182,7 @@ void measure(const Options& options) {
 #endif
     if (round < 0) continue;  // the first warms up
     milliseconds.push_back(1e3 * time.wall);
+    device_ms.push_back(ours.device_milliseconds(round));
     fps.push_back(1 / time.wall);
     gigabytes.push_back(bandwidth / 1e9);
     share.push_back(100 * ours.bytes() / time.wall / bandwidth);
@@ -181,6 +191,7 @@ void measure(const Options& options) {
               shape == StitchKernel::Shape::tiles ? "tiles" : "staged");
   print("stitch", Quantiles(fps), "fps");
   print("stitch, a frame", Quantiles(milliseconds), "ms");
+  print("stitch, a frame, on the device", Quantiles(device_ms), "ms");
   std::printf("%-34s %9.2f MB\n", "bytes, each once", ours.bytes() / 1e6);
   print("copy of large buffers", Quantiles(gigabytes), "GB/s");
   print("stitch, share of copy bandwidth", Quantiles(share), "%");

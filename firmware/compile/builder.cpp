@@ -8,8 +8,8 @@
 namespace gantry::compile {
 namespace {
 
-// All folded results together: a small file must not make a large plan.
-constexpr std::int64_t kFoldBudget = std::int64_t{1} << 26;
+// More than any network of this family; keeps hostile files from taking hours.
+constexpr std::size_t kMaximumNodes = 20000;
 
 bool changes_nothing(const Operation& operation, const Value& x, const Inferred& result) {
   if (x.shape != result.shape || x.type != result.type) return false;
@@ -52,11 +52,14 @@ std::vector<int> Builder::add_all(Operation operation, const std::vector<int>& i
   const auto results = infer(operation, values);
   if (!inputs.empty() && changes_nothing(operation, *values[0], results[0])) return {inputs[0]};
   if (auto folded = fold(operation, values, results[0])) {
-    folded_elements_ += count(folded->shape);
-    if (folded_elements_ > kFoldBudget)
+    fold_budget -= count(folded->shape);
+    if (fold_budget < 0)
       throw std::invalid_argument("the constants of this model unfold to too many elements");
     return {add_constant(std::move(*folded))};
   }
+  if (graph.nodes.size() >= kMaximumNodes)
+    throw std::invalid_argument("the model has more than " + std::to_string(kMaximumNodes) +
+                                " operations");
   Node node{layer, std::move(operation), inputs, {}};
   for (const auto& r : results) {
     if (count(r.shape) == 0)
@@ -116,7 +119,7 @@ int Builder::retype(int x, Type type) {
       if (type == Type::real)
         other.reals.push_back(static_cast<float>(c->at(i)));
       else
-        other.integers.push_back(static_cast<std::int64_t>(c->at(i)));
+        other.integers.push_back(saturated(c->at(i)));
     }
     return add_constant(std::move(other));
   }

@@ -14,6 +14,8 @@ class Builder {
  public:
   Graph graph;
   std::string layer;  // of the nodes that are added now
+  // All folded results together: a small file must not make a large plan.
+  std::int64_t fold_budget = std::int64_t{1} << 24;  // elements
 
   const Value& value(int v) const { return graph.values[static_cast<std::size_t>(v)]; }
   Value& value(int v) { return graph.values[static_cast<std::size_t>(v)]; }
@@ -39,9 +41,6 @@ class Builder {
   int slice(int x, std::size_t axis, std::int64_t start, std::int64_t step, std::int64_t size);
   // The same values under another type: no work.
   int retype(int x, Type type);
-
- private:
-  std::int64_t folded_elements_ = 0;
 };
 
 }  // namespace gantry::compile

@@ -17,12 +17,6 @@ double hard(const Activation& a, double x) {
   return std::clamp(double{a.alpha} * x + double{a.beta}, 0.0, 1.0);
 }
 
-std::int64_t to_integer(double v) {
-  constexpr double limit = 9.2e18;
-  if (std::isnan(v)) return 0;
-  return static_cast<std::int64_t>(std::clamp(v, -limit, limit));
-}
-
 Constant blank(const Inferred& result) {
   Constant c{result.shape, result.type, {}, {}};
   const auto n = static_cast<std::size_t>(count(result.shape));
@@ -37,7 +31,7 @@ void store(Constant& c, std::size_t i, double v) {
   if (c.type == Type::real)
     c.reals[i] = static_cast<float>(v);
   else
-    c.integers[i] = to_integer(v);
+    c.integers[i] = saturated(v);
 }
 
 // Copies an element as it is: integers keep all of their bits.
@@ -153,7 +147,7 @@ std::optional<Constant> evaluate(const Gather& op, const Inputs& in, const Infer
   const std::size_t picks = indices.count();
   for (std::size_t i = 0; i < out.count(); ++i) {
     const std::size_t outer = i / inner / picks;
-    std::int64_t pick = to_integer(indices.at(i / inner % picks));
+    std::int64_t pick = saturated(indices.at(i / inner % picks));
     if (pick < 0) pick += size;
     if (pick < 0 || pick >= size) return std::nullopt;  // refused where it is imported
     copy(out, i, x,
@@ -241,6 +235,12 @@ std::optional<Constant> evaluate(const Expand&, const Inputs& in, const Inferred
 }
 
 }  // namespace
+
+std::int64_t saturated(double value) {
+  constexpr double limit = 9.2e18;
+  if (std::isnan(value)) return 0;
+  return static_cast<std::int64_t>(std::clamp(value, -limit, limit));
+}
 
 double apply(const Activation& a, double x) {
   switch (a.function) {
@@ -350,9 +350,12 @@ double combine(Combine c, double a, double b) {
 
 std::optional<Constant> fold(const Operation& operation, const std::vector<const Value*>& inputs,
                              const Inferred& result) {
-  if (count(result.shape) > kFoldLimit) return std::nullopt;
-  for (const Value* v : inputs)
+  std::int64_t given = 0;
+  for (const Value* v : inputs) {
     if (!v || !v->constant) return std::nullopt;
+    given += count(v->shape);
+  }
+  if (count(result.shape) > std::max(given, kFoldLimit)) return std::nullopt;
   return std::visit([&](const auto& op) { return evaluate(op, inputs, result); }, operation);
 }
 

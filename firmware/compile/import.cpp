@@ -137,6 +137,7 @@ class Importer {
     parse(file);
     Graph& graph = builder_.graph;
     graph.model_hash = plan_format::checksum(file);
+    builder_.fold_budget += static_cast<std::int64_t>(file.size());
     for (const auto& m : model_.metadata_props()) graph.metadata.emplace_back(m.key(), m.value());
     for (const auto& t : model_.graph().initializer()) add_initializer(t);
     if (model_.graph().sparse_initializer_size() > 0) fail("sparse weights are not supported");

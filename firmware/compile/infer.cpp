@@ -10,6 +10,8 @@ namespace {
 
 using Inputs = std::vector<const Value*>;
 
+constexpr std::int64_t kMaximumSide = 1 << 20;  // of a resized picture: its tables are made here
+
 [[noreturn]] void refuse(const std::string& why) {
   throw std::invalid_argument(why);
 }
@@ -18,14 +20,21 @@ void require(bool condition, const char* why) {
   if (!condition) refuse(why);
 }
 
-std::int64_t windows(std::int64_t in, const Window& w, int axis, bool ceil) {
+// Bounds that keep all products of sizes far from overflow.
+void check_window(const Window& w, int axis) {
   require(w.kernel[axis] >= 1 && w.stride[axis] >= 1 && w.dilation[axis] >= 1,
           "kernel, stride and dilation must be 1 or more");
   require(w.kernel[axis] <= 1 << 15 && w.stride[axis] <= 1 << 15 && w.dilation[axis] <= 1 << 15,
           "kernel, stride or dilation is too large");
-  require(w.pad_begin[axis] >= 0 && w.pad_end[axis] >= 0 && w.pad_begin[axis] <= 1 << 20 &&
+  // A transposed convolution's output_padding makes the padding behind it negative.
+  require(w.pad_begin[axis] >= 0 && w.pad_end[axis] >= -(1 << 15) && w.pad_begin[axis] <= 1 << 20 &&
               w.pad_end[axis] <= 1 << 20,
           "padding out of range");
+}
+
+std::int64_t windows(std::int64_t in, const Window& w, int axis, bool ceil) {
+  check_window(w, axis);
+  require(w.pad_end[axis] >= 0, "padding out of range");
   const std::int64_t room =
       in + w.pad_begin[axis] + w.pad_end[axis] - (w.dilation[axis] * (w.kernel[axis] - 1) + 1);
   if (room < 0) refuse("the window is larger than the padded input");
@@ -61,9 +70,7 @@ Inferred shape_of(const ConvTranspose& op, const Inputs& in) {
   Inferred out{{x[0], w[1] * op.group, 0, 0}};
   for (int a = 0; a < 2; ++a) {
     const Window& v = op.window;
-    require(v.kernel[a] >= 1 && v.stride[a] >= 1 && v.dilation[a] >= 1 && v.kernel[a] <= 1 << 15 &&
-                v.stride[a] <= 1 << 15 && v.dilation[a] <= 1 << 15,
-            "kernel, stride or dilation out of range");
+    check_window(v, a);
     out.shape[2 + a] = (x[2 + a] - 1) * v.stride[a] + (v.kernel[a] - 1) * v.dilation[a] + 1 -
                        v.pad_begin[a] - v.pad_end[a];
   }
@@ -73,10 +80,12 @@ Inferred shape_of(const ConvTranspose& op, const Inputs& in) {
 Inferred shape_of(const Pool& op, const Inputs& in) {
   const Shape& x = in[0]->shape;
   require(x.size() == 4, "two spatial dimensions are supported");
+  const Inferred out{
+      {x[0], x[1], windows(x[2], op.window, 0, op.ceil), windows(x[3], op.window, 1, op.ceil)}};
   for (int a = 0; a < 2; ++a)
     require(op.window.pad_begin[a] < op.window.kernel[a] * op.window.dilation[a],
             "a window would see nothing but padding");
-  return {{x[0], x[1], windows(x[2], op.window, 0, op.ceil), windows(x[3], op.window, 1, op.ceil)}};
+  return out;
 }
 
 Inferred shape_of(const MatMul&, const Inputs& in) {
@@ -105,6 +114,7 @@ Inferred shape_of(const Softmax& op, const Inputs& in) {
 Inferred shape_of(const Resize& op, const Inputs& in) {
   Shape out = in[0]->shape;
   require(out.size() >= 2, "an image needs two dimensions");
+  require(op.size[0] <= kMaximumSide && op.size[1] <= kMaximumSide, "the result is too large");
   out[out.size() - 2] = op.size[0];
   out[out.size() - 1] = op.size[1];
   return {out, in[0]->type};

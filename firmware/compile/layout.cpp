@@ -108,18 +108,24 @@ class LayoutPass {
     }
   }
 
-  // Has `v` written where its reader wants it, if its maker can and nobody was first.
-  bool claim(int v, const Placement& where) {
-    Node* node = maker(v);
-    if (placed(v) || !node) return false;
-    if (is_view(*node)) {
-      const int in = node->inputs[0];
-      const auto inverse = inverse_view(*node, where);
-      if (!inverse || !claim(in, *inverse)) return false;
-    } else if (!satisfies(output_demand(*node), shape(v), where.strides)) {
-      return false;
+  // Has `v` written where its reader wants it, if its maker can and nobody was first. Through views
+  // the wish goes on to what they show.
+  bool claim(int v, Placement where) {
+    std::vector<std::pair<int, Placement>> chain;
+    for (;;) {
+      const Node* node = maker(v);
+      if (placed(v) || !node) return false;
+      chain.emplace_back(v, where);
+      if (!is_view(*node)) {
+        if (!satisfies(output_demand(*node), shape(v), where.strides)) return false;
+        break;
+      }
+      auto inverse = inverse_view(*node, where);
+      if (!inverse) return false;
+      where = std::move(*inverse);
+      v = node->inputs[0];
     }
-    placement(v) = where;
+    for (auto& [value, place] : chain) placement(value) = std::move(place);
     return true;
   }
 

@@ -29,6 +29,9 @@ int like_input(OperatorCall& call, int y) {
 void two(const std::vector<std::int64_t>& values, std::int64_t* to, const char* what) {
   if (values.empty()) return;
   if (values.size() > 2) throw std::invalid_argument(std::string(what) + " has too many entries");
+  for (const auto v : values)
+    if (v < -(1 << 30) || v > 1 << 30)
+      throw std::invalid_argument(std::string(what) + " is out of range");
   to[1] = values.back();
   if (values.size() == 2) to[0] = values[0];
 }

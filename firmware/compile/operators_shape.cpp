@@ -301,13 +301,13 @@ void range(OperatorCall& call) {
   const double n = std::ceil((end - start) / step);
   if (!(step != 0) || !(n <= static_cast<double>(kFoldLimit)))
     throw std::invalid_argument("the range is too long");
-  Constant c{{std::max<std::int64_t>(0, static_cast<std::int64_t>(n))}, p[0]->type, {}, {}};
+  Constant c{{saturated(std::max(n, 0.0))}, p[0]->type, {}, {}};
   for (std::int64_t i = 0; i < c.shape[0]; ++i) {
     const double v = start + static_cast<double>(i) * step;
     if (c.type == Type::real)
       c.reals.push_back(static_cast<float>(v));
     else
-      c.integers.push_back(static_cast<std::int64_t>(v));
+      c.integers.push_back(saturated(v));
   }
   call.give(call.builder.add_constant(std::move(c)));
 }

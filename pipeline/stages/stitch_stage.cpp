@@ -31,6 +31,7 @@ bool StitchStage::step() noexcept {
     telemetry_.stitch_failed.add();
     return true;
   }
+  if (wait_for_surface_ && stitcher_.measuring()) stitcher_.drain();  // the same film every time
   panorama.number = number_++;
   telemetry_.stitched.add();
   telemetry_.bytes_moved.add(stitcher_.bytes_per_panorama());
