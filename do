@@ -73,9 +73,9 @@ case "$word" in
     need build test lint
     build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
     tests_of release
-    scripts/check_format
-    scripts/sanitize_short
-    scripts/fuzz 5 ;;
+    tests/check_format
+    tests/sanitize_short
+    tests/fuzz/run 5 ;;
   quick)
     need build test
     build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
@@ -86,11 +86,11 @@ case "$word" in
     tests_of "$word" ;;
   fuzz)
     need build lint
-    scripts/fuzz "${1-60}" ;;
+    tests/fuzz/run "${1-60}" ;;
   soak)
     need build
     build release
-    scripts/soak "${1-600}" ;;
+    tests/soak "${1-600}" ;;
   long)
     need build test
     build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
@@ -98,11 +98,11 @@ case "$word" in
   bench)
     need build test
     build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
-    scripts/bench ;;
+    bench/run ;;
   lint)
     need build test lint
-    scripts/check_format
-    scripts/tidy ;;
+    tests/check_format
+    tests/tidy ;;
   clean) rm -rf build out ;;
   help | -h | --help) usage ;;
   *)

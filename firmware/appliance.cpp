@@ -53,8 +53,9 @@ Appliance::~Appliance() {
 void Appliance::make_cameras() {
   const auto& rig_cameras = rig_.rig.cameras;
   if (config_.cameras.size() != rig_cameras.size())
-    throw std::runtime_error(fmt::format("{}: {} cameras, but the rig {} has {}", config_.file.string(),
-                                         config_.cameras.size(), config_.rig_file.string(), rig_cameras.size()));
+    throw std::runtime_error(fmt::format("{}: {} cameras, but the rig {} has {}",
+                                         config_.file.string(), config_.cameras.size(),
+                                         config_.rig_file.string(), rig_cameras.size()));
   std::vector<Pairer::Camera> pairing;
   for (std::size_t i = 0; i < config_.cameras.size(); ++i) {
     cameras_.emplace_back();
@@ -74,7 +75,8 @@ void Appliance::make_cameras() {
 std::unique_ptr<Camera> Appliance::make_camera(std::size_t index) {
   const CameraConfig& c = config_.cameras[index];
   if (c.source == CameraConfig::Source::file) {
-    return media::open_file_camera(c, config_.pace == Pace::real_time, rig_.rig.matrix, rig_.rig.range,
+    return media::open_file_camera(c, config_.pace == Pace::real_time, rig_.rig.matrix,
+                                   rig_.rig.range,
                                    device_.info().host_memory ? nullptr : &upload_queue_);
   }
   cameras_[index].role = ThreadRole::submission;
@@ -92,7 +94,8 @@ PacerOptions Appliance::pacer_options() const {
   PacerOptions o;
   o.interval_ns = pairer_->interval_ns();
   o.delay_ns = std::llround(config_.delay_s * 1e9);
-  o.lead_ns = std::min(o.delay_ns, static_cast<std::int64_t>(kLeadIntervals * static_cast<double>(o.interval_ns)));
+  o.lead_ns = std::min(
+      o.delay_ns, static_cast<std::int64_t>(kLeadIntervals * static_cast<double>(o.interval_ns)));
   // Where the delay is shorter than what the pipeline takes, a picture is shown as soon as it is there.
   if (o.delay_ns < kPipelineLatency_ns) o.slack_ns = kPipelineLatency_ns;
   o.real_time = config_.pace == Pace::real_time;
@@ -112,13 +115,15 @@ void Appliance::budget_memory() {
       const auto format = line.camera->format();
       const auto bytes = nv12_layout(format.width, format.height).bytes();
       b.add("camera " + line.camera->name(), kCameraSurfaces, bytes, where);
-      if (!shared) b.add("camera " + line.camera->name() + ", pinned", kCameraSurfaces, bytes, Where::pinned);
+      if (!shared)
+        b.add("camera " + line.camera->name() + ", pinned", kCameraSurfaces, bytes, Where::pinned);
     }
     auto options = pacer_options();
     options.delay_ns = std::llround(delay_s * 1e9);
     b.add("delay ring", ring_capacity(options), panorama.bytes(), where);
     b.add("panoramas outside the ring", kPanoramasOutsideRing, panorama.bytes(), where);
-    b.add("views", kViewSurfaces + OutputLink::capacity() * config_.outputs.size(), view.bytes(), where);
+    b.add("views", kViewSurfaces + OutputLink::capacity() * config_.outputs.size(), view.bytes(),
+          where);
     return b;
   };
   budget_ = count(config_.delay_s);
@@ -129,13 +134,19 @@ void Appliance::budget_memory() {
     for (const auto& item : b.items()) {
       const bool is_panorama = item.bytes_each == panorama.bytes();
       smaller.add(item.name, item.count,
-                  is_panorama ? static_cast<std::size_t>(static_cast<double>(item.bytes_each) * factor) : item.bytes_each,
+                  is_panorama
+                      ? static_cast<std::size_t>(static_cast<double>(item.bytes_each) * factor)
+                      : item.bytes_each,
                   item.where);
     }
     return smaller;
   };
-  const MemoryBudget::Setting width{"panorama.width of the rig (and its height with it)", "pixels",
-                                    static_cast<double>(panorama.width), 320, 10, scaled};
+  const MemoryBudget::Setting width{"panorama.width of the rig (and its height with it)",
+                                    "pixels",
+                                    static_cast<double>(panorama.width),
+                                    320,
+                                    10,
+                                    scaled};
   const std::array settings{delay, width};
   budget_.check(read_memory_limits(device_.info()), settings);
 }
@@ -145,7 +156,8 @@ void Appliance::make_panorama() {
   for (auto& line : cameras_) {
     const auto format = line.camera->format();
     layouts.push_back(nv12_layout(format.width, format.height));
-    line.surfaces = make_surface_pool(device_, layouts.back(), kCameraSurfaces, gpu::Access::upload);
+    line.surfaces =
+        make_surface_pool(device_, layouts.back(), kCameraSurfaces, gpu::Access::upload);
     const auto index = static_cast<std::size_t>(&line - cameras_.data());
     line.stage = std::make_unique<CaptureStage>(*line.camera, *line.surfaces, *line.captured,
                                                 telemetry_.cameras[index], telemetry_);
@@ -156,7 +168,8 @@ void Appliance::make_panorama() {
 
   const auto layout = nv12_layout(rig_.rig.panorama.width, rig_.rig.panorama.height);
   const auto in_ring = static_cast<std::uint32_t>(ring_capacity(pacer_options()));
-  panoramas_ = make_surface_pool(device_, layout, in_ring + kPanoramasOutsideRing, gpu::Access::device);
+  panoramas_ =
+      make_surface_pool(device_, layout, in_ring + kPanoramasOutsideRing, gpu::Access::device);
   StitcherConfig stitching = stitcher_config(rig_.rig);
   stitching.profile = true;
   stitching.colour_match = config_.colour_match;
@@ -166,16 +179,19 @@ void Appliance::make_panorama() {
 void Appliance::make_analysis() {
   if (!config_.detect) return;
   plan_.emplace(Plan::load(config_.plan_file));
-  detector_ = std::make_unique<Detector>(device_, *plan_, config_.detector, rig_.rig.panorama,
-                                         panoramas_->slot(0).layout, rig_.rig.matrix, rig_.rig.range);
+  detector_ =
+      std::make_unique<Detector>(device_, *plan_, config_.detector, rig_.rig.panorama,
+                                 panoramas_->slot(0).layout, rig_.rig.matrix, rig_.rig.range);
   analyse_stage_.emplace(to_analyse_, *detector_, config_.analyse_every, detections_,
-                         analysis_progress_, pace_wake_, telemetry_);
+                         analysis_progress_, pace_wake_, config_.pace == Pace::real_time,
+                         telemetry_);
 }
 
 void Appliance::make_view() {
   const auto& panorama = rig_.rig.panorama;
   const auto view = nv12_layout(config_.view_width, config_.view_height);
-  const ViewLimits limits(panorama, view.width, view.height, mesh_.covered_top, mesh_.covered_bottom);
+  const ViewLimits limits(panorama, view.width, view.height, mesh_.covered_top,
+                          mesh_.covered_bottom);
   director_ = make_director(config_.director, panorama, limits);
   // Pictures may come in a burst of what the link holds.
   ring_.emplace(ring_capacity(pacer_options()) + RingLink::capacity());
@@ -184,7 +200,8 @@ void Appliance::make_view() {
   pace_stage_.emplace(to_ring_, detections_, pace_wake_, *ring_, *pacer_, *director_, to_render_,
                       config_.pace == Pace::real_time, behind ? &analysis_progress_ : nullptr);
   const auto surfaces = kViewSurfaces + OutputLink::capacity() * config_.outputs.size();
-  views_ = make_surface_pool(device_, view, static_cast<std::uint32_t>(surfaces), gpu::Access::download);
+  views_ =
+      make_surface_pool(device_, view, static_cast<std::uint32_t>(surfaces), gpu::Access::download);
   VirtualCameraConfig camera;
   camera.profile = true;
   virtual_camera_.emplace(device_, panorama, panoramas_->slot(0).layout, view, camera);
@@ -209,10 +226,13 @@ void Appliance::make_outputs() {
       line.encoder = media::open_encoder(encoder);
       using Line = std::remove_reference_t<decltype(line)>;
       line.link = std::make_unique<typename decltype(Line::link)::element_type>(when_full_);
-      line.stage = std::make_unique<typename decltype(Line::stage)::element_type>(*line.link, *line.encoder, time_of, telemetry_.encode);
+      line.stage = std::make_unique<typename decltype(Line::stage)::element_type>(
+          *line.link, *line.encoder, time_of, telemetry_.encode);
     };
     if (panorama) {
-      if (panorama_output_) throw std::runtime_error(config_.file.string() + ": output: one panorama recording at most");
+      if (panorama_output_)
+        throw std::runtime_error(config_.file.string() +
+                                 ": output: one panorama recording at most");
       wire(panorama_output_.emplace(), &PanoramaFrame::capture_ns);
     } else {
       wire(view_outputs_.emplace_back(), &ViewFrame::presentation_ns);
@@ -223,7 +243,8 @@ void Appliance::make_outputs() {
                          pairer_->interval_ns(), telemetry_);
   PanoramaReaders readers{&to_ring_, &completing_, detector_ ? &to_analyse_ : nullptr,
                           panorama_output_ ? panorama_output_->link.get() : nullptr};
-  stitch_stage_.emplace(paired_, *stitcher_, *panoramas_, readers, when_full_ == WhenFull::wait, telemetry_);
+  stitch_stage_.emplace(paired_, *stitcher_, *panoramas_, readers, when_full_ == WhenFull::wait,
+                        telemetry_);
 }
 
 }  // namespace gantry

@@ -114,7 +114,7 @@ class Appliance {
   std::optional<Stitcher> stitcher_;
   CompletionLink completing_{when_full_};
   std::optional<StitchStage> stitch_stage_;
-  CompletionStage completion_stage_{completing_, telemetry_};
+  CompletionStage completion_stage_{completing_, config_.pace == Pace::real_time, telemetry_};
 
   // --- panoramas to detections
   Signal pace_wake_;

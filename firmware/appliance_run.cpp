@@ -1,12 +1,11 @@
 // The appliance at work: threads, start, stop, and the report.
 // SPDX-License-Identifier: Apache-2.0
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include "firmware/appliance.hpp"
 #include "firmware/media.hpp"
@@ -52,7 +51,8 @@ void Appliance::start() {
   start_ns_ = clock::now_ns();
   for (auto& line : cameras_) {
     line.camera->start_at(start_ns_);
-    if (config_.duration_s > 0) line.stage->end_at(start_ns_ + std::llround(config_.duration_s * 1e9));
+    if (config_.duration_s > 0)
+      line.stage->end_at(start_ns_ + std::llround(config_.duration_s * 1e9));
   }
   make_threads();
   allocation_guard::seal();
@@ -101,8 +101,8 @@ LatencySummary summary(const Latency& latency) {
 template <typename Line>
 RunReport::Output describe(const Line& line) {
   const auto written = line.encoder->report();
-  return {line.path, written.codec, written.frames, line.link->dropped() + line.stage->undelivered(),
-          written.duration_s};
+  return {line.path, written.codec, written.frames,
+          line.link->dropped() + line.stage->undelivered(), written.duration_s};
 }
 
 }  // namespace
@@ -151,11 +151,15 @@ void Appliance::report_memory(RunReport& r) const {
     r.steady = {1e-9 * static_cast<double>(warm_->at_ns - start_ns_), final_->heap - warm_->heap,
                 final_->outstanding - warm_->outstanding, final_->resident - warm_->resident};
   for (const auto& account : allocations.by_thread) {
-    RunReport::ThreadUse use{account.name, role_name(account.role), account.allocations + account.maps,
+    RunReport::ThreadUse use{account.name,
+                             role_name(account.role),
+                             account.allocations + account.maps,
                              account.frees + account.unmaps,
-                             account.outstanding_bytes() + account.mapped_bytes, 0};
+                             account.outstanding_bytes() + account.mapped_bytes,
+                             0};
     for (const auto& thread : threads_)
-      if (thread->options().name == account.name) use.cpu_s = 1e-9 * static_cast<double>(thread->cpu_ns());
+      if (thread->options().name == account.name)
+        use.cpu_s = 1e-9 * static_cast<double>(thread->cpu_ns());
     r.threads.push_back(std::move(use));
   }
 }
@@ -207,11 +211,14 @@ std::string Appliance::bottleneck() const {
     double share;
   };
   const double interval_ns = static_cast<double>(pairer_->interval_ns());
-  const auto share = [&](const Latency& l) { return static_cast<double>(l.summary().p50_ns) / interval_ns; };
-  const std::array stages{Busy{"stitch", share(telemetry_.stitch)}, Busy{"render", share(telemetry_.render)},
-                          Busy{"detect", share(telemetry_.detect)}, Busy{"encode", share(telemetry_.encode)}};
-  const auto& worst = *std::max_element(stages.begin(), stages.end(),
-                                        [](const Busy& a, const Busy& b) { return a.share < b.share; });
+  const auto share = [&](const Latency& l) {
+    return static_cast<double>(l.summary().p50_ns) / interval_ns;
+  };
+  const std::array stages{
+      Busy{"stitch", share(telemetry_.stitch)}, Busy{"render", share(telemetry_.render)},
+      Busy{"detect", share(telemetry_.detect)}, Busy{"encode", share(telemetry_.encode)}};
+  const auto& worst = *std::max_element(
+      stages.begin(), stages.end(), [](const Busy& a, const Busy& b) { return a.share < b.share; });
   return fmt::format("{} ({:.0f} % of a capture interval)", worst.stage, 100 * worst.share);
 }
 

@@ -25,7 +25,8 @@ std::filesystem::path beside(const TomlReader& reader, const std::string& path) 
 
 std::filesystem::path default_program_cache() {
   if (const char* cache = std::getenv("CACHE_DIRECTORY")) return cache;  // set by systemd
-  if (const char* cache = std::getenv("XDG_CACHE_HOME")) return std::filesystem::path(cache) / "gantry";
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"))
+    return std::filesystem::path(cache) / "gantry";
   if (const char* home = std::getenv("HOME")) return std::filesystem::path(home) / ".cache/gantry";
   return "/var/cache/gantry";
 }
@@ -98,8 +99,9 @@ void read_tiles(TomlReader t, TileOptions& tiles) {
 std::vector<ClassMapping> read_classes(TomlReader& t) {
   std::vector<ClassMapping> classes;
   TomlReader table = t.table("classes");
-  constexpr std::pair<const char*, ObjectClass> kNames[] = {
-      {"ball", ObjectClass::ball}, {"person", ObjectClass::person}, {"referee", ObjectClass::referee}};
+  constexpr std::pair<const char*, ObjectClass> kNames[] = {{"ball", ObjectClass::ball},
+                                                            {"person", ObjectClass::person},
+                                                            {"referee", ObjectClass::referee}};
   for (const auto& [name, object] : kNames)
     for (const double index : table.numbers(name, 0, 32, 0, 10'000))
       classes.push_back({static_cast<int>(index), object});
@@ -110,20 +112,23 @@ std::vector<ClassMapping> read_classes(TomlReader& t) {
 void read_detector(TomlReader t, Config& c) {
   c.detect = t.flag("enabled", false);
   c.plan_file = beside(t, t.text("plan", ""));
-  if (c.detect && c.plan_file.empty()) t.fail("plan", "missing; a plan made by 'gantry compile' is needed");
+  if (c.detect && c.plan_file.empty())
+    t.fail("plan", "missing; a plan made by 'gantry compile' is needed");
   c.analyse_every = static_cast<int>(t.integer("every", 1, 1000, 1));
   try {
     c.detector.head = parse_head(t.text("head", "auto"));
   } catch (const std::invalid_argument& e) {
     t.fail("head", e.what());
   }
-  for (const auto& [yaw, pitch] : t.points("mask")) c.detector.mask.push_back({yaw * kDegree, pitch * kDegree});
+  for (const auto& [yaw, pitch] : t.points("mask"))
+    c.detector.mask.push_back({yaw * kDegree, pitch * kDegree});
   if (const auto points = c.detector.mask.size(); points == 1 || points == 2)
     t.fail("mask", fmt::format("has {} points; a polygon needs three at least", points));
   c.detector.classes = read_classes(t);
   read_tiles(t.table("tiles"), c.detector.tiles);
-  constexpr std::pair<const char*, ObjectClass> kClasses[] = {
-      {"ball", ObjectClass::ball}, {"person", ObjectClass::person}, {"referee", ObjectClass::referee}};
+  constexpr std::pair<const char*, ObjectClass> kClasses[] = {{"ball", ObjectClass::ball},
+                                                              {"person", ObjectClass::person},
+                                                              {"referee", ObjectClass::referee}};
   for (const auto& [name, object] : kClasses)
     read_limits(t.table(name), c.detector.limits[static_cast<std::size_t>(object)],
                 c.detector.merge[static_cast<std::size_t>(object)]);
@@ -131,26 +136,30 @@ void read_detector(TomlReader t, Config& c) {
 }
 
 // A stream's address may name a file for its secret part, so that no key stands in a configuration.
-std::string with_key(const TomlReader& t, std::string address, const std::filesystem::path& key_file) {
+std::string with_key(const TomlReader& t, std::string address,
+                     const std::filesystem::path& key_file) {
   if (key_file.empty()) return address;
   std::ifstream in(key_file);
   std::string key;
-  if (!std::getline(in, key) || key.empty()) t.fail("key_file", key_file.string() + ": no key in its first line");
+  if (!std::getline(in, key) || key.empty())
+    t.fail("key_file", key_file.string() + ": no key in its first line");
   return address + key;
 }
 
 void read_director(TomlReader t, Config& c) {
   auto& d = c.director;
-  constexpr DirectorConfig::Kind kinds[] = {DirectorConfig::Kind::follow, DirectorConfig::Kind::sweep,
-                                            DirectorConfig::Kind::fixed};
+  constexpr DirectorConfig::Kind kinds[] = {
+      DirectorConfig::Kind::follow, DirectorConfig::Kind::sweep, DirectorConfig::Kind::fixed};
   d.kind = kinds[t.choice("mode", {"follow", "sweep", "fixed"})];
   c.view_width = static_cast<int>(t.integer("width", 64, 8192, 1920));
   c.view_height = static_cast<int>(t.integer("height", 64, 8192, 1080));
-  const auto angle = [](TomlReader& table, const char* key, double low, double high, double fallback) {
+  const auto angle = [](TomlReader& table, const char* key, double low, double high,
+                        double fallback) {
     return table.number(key, low, high, fallback / kDegree) * kDegree;
   };
   TomlReader fixed = t.table("fixed");
-  d.fixed = {angle(fixed, "yaw", -180, 180, d.fixed.yaw), angle(fixed, "pitch", -90, 90, d.fixed.pitch),
+  d.fixed = {angle(fixed, "yaw", -180, 180, d.fixed.yaw),
+             angle(fixed, "pitch", -90, 90, d.fixed.pitch),
              angle(fixed, "field_of_view", 20, 100, d.fixed.field_of_view)};
   fixed.finish();
   TomlReader sweep = t.table("sweep");
@@ -189,10 +198,12 @@ OutputConfig read_output(TomlReader t) {
                                                              : OutputConfig::Kind::panorama;
   const auto path = t.text("path");
   const bool url = path.find("://") != std::string::npos;
-  o.encoder.path = with_key(t, url ? path : beside(t, path).string(), beside(t, t.text("key_file", "")));
+  o.encoder.path =
+      with_key(t, url ? path : beside(t, path).string(), beside(t, t.text("key_file", "")));
   o.shown_path = url ? path : o.encoder.path;
   o.slate = t.flag("slate", url);
-  o.encoder.codec = t.choice("codec", {"h264", "hevc"}, 0) == 0 ? VideoCodec::h264 : VideoCodec::hevc;
+  o.encoder.codec =
+      t.choice("codec", {"h264", "hevc"}, 0) == 0 ? VideoCodec::h264 : VideoCodec::hevc;
   o.encoder.encoder = t.text("encoder", "auto");
   o.encoder.bits_per_second = static_cast<std::int64_t>(t.number("megabits", 0, 1000, 0) * 1e6);
   o.encoder.quality = static_cast<int>(t.integer("quality", 1, 51, 23));

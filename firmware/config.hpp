@@ -55,7 +55,7 @@ struct Config {
 
   std::filesystem::path rig_file;
   std::vector<CameraConfig> cameras;  // in the order of the rig
-  SimCameraConfig sim;  // what all simulated cameras share
+  SimCameraConfig sim;                // what all simulated cameras share
   bool allow_missing_camera = true;
 
   bool colour_match = true;

@@ -1,14 +1,17 @@
 // The gantry binary: one verb, one job.
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <cstdio>
+
+#include <CLI/CLI.hpp>
 
 #include "firmware/verbs/verbs.hpp"
 #include "firmware/version.hpp"
 
 int main(int argc, char** argv) {
   using namespace gantry;
-  CLI::App app{"gantry films a match: cameras in, a stitched panorama, a virtual camera that follows play out"};
+  CLI::App app{
+      "gantry films a match: cameras in, a stitched panorama, a virtual camera that follows play "
+      "out"};
   app.set_version_flag("--version", kVersion);
   app.require_subcommand(1);
   int status = 0;

@@ -46,7 +46,8 @@ std::vector<std::string> describe_encoders() {
     config.height = 1080;
     config.frames_per_second = 30;
     for (const auto& probe : probe_encoders(config))
-      lines.push_back(fmt::format("{:<18} {}  {}", probe.name, probe.hardware ? "hardware" : "software",
+      lines.push_back(fmt::format("{:<18} {}  {}", probe.name,
+                                  probe.hardware ? "hardware" : "software",
                                   probe.works ? "works" : probe.cause));
   }
   return lines;

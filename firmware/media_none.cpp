@@ -14,8 +14,8 @@ namespace {
 
 }  // namespace
 
-std::unique_ptr<Camera> open_file_camera(const CameraConfig& camera, bool, ColourMatrix, ColourRange,
-                                         const cl::CommandQueue*) {
+std::unique_ptr<Camera> open_file_camera(const CameraConfig& camera, bool, ColourMatrix,
+                                         ColourRange, const cl::CommandQueue*) {
   refuse(camera.path.string());
 }
 
@@ -32,6 +32,8 @@ void save_png(const std::filesystem::path& file, const Nv12Layout&, const std::b
   refuse(file.string());
 }
 
-std::vector<std::string> describe_encoders() { return {"none: built without FFmpeg"}; }
+std::vector<std::string> describe_encoders() {
+  return {"none: built without FFmpeg"};
+}
 
 }  // namespace gantry::media

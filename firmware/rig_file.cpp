@@ -166,9 +166,10 @@ void fit_pictures(RigFile& rig, std::size_t camera, int width, int height) {
   const int off = std::abs(width * c.lens.height - height * c.lens.width);
   const bool same = width == c.lens.width && height == c.lens.height;
   if (off > c.lens.width || (!rig.luts.empty() && !same))
-    throw std::runtime_error(fmt::format(
-        "camera {}: its pictures are {}x{}, the rig was made for {}x{}: {} are needed", c.name, width,
-        height, c.lens.width, c.lens.height, rig.luts.empty() ? "pictures of that shape" : "just these"));
+    throw std::runtime_error(
+        fmt::format("camera {}: its pictures are {}x{}, the rig was made for {}x{}: {} are needed",
+                    c.name, width, height, c.lens.width, c.lens.height,
+                    rig.luts.empty() ? "pictures of that shape" : "just these"));
   c.lens = c.lens.scaled_to(width, height);
 }
 
@@ -176,7 +177,8 @@ StitchMesh make_mesh(const RigFile& rig) {
   if (rig.luts.empty()) return make_stitch_mesh(rig.rig, rig.uncovered);
   const auto& panorama = rig.rig.panorama;
   const auto& lens = rig.rig.cameras.front().lens;
-  return mesh_from_luts(read_lut_folder(rig.luts, panorama.width, panorama.height), lens.width, lens.height);
+  return mesh_from_luts(read_lut_folder(rig.luts, panorama.width, panorama.height), lens.width,
+                        lens.height);
 }
 
 std::string rig_file_text(const RigFile& file) {

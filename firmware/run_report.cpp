@@ -13,29 +13,40 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-double rounded(double value) { return std::round(value * 1000) / 1000; }
+double rounded(double value) {
+  return std::round(value * 1000) / 1000;
+}
 
 Json cameras_of(const RunReport& r) {
   Json list = Json::array();
   for (const auto& c : r.cameras)
-    list.push_back({{"name", c.name}, {"captured", c.captured}, {"dropped", c.dropped},
-                    {"gaps", c.gaps}, {"unpaired", c.unpaired}, {"missing", c.missing}});
+    list.push_back({{"name", c.name},
+                    {"captured", c.captured},
+                    {"dropped", c.dropped},
+                    {"gaps", c.gaps},
+                    {"unpaired", c.unpaired},
+                    {"missing", c.missing}});
   return list;
 }
 
 Json latency_of(const RunReport& r) {
   Json stages = Json::object();
   for (const auto& [stage, l] : r.latency_ms)
-    stages[stage] = {{"p50", rounded(l.p50_ms)}, {"p99", rounded(l.p99_ms)},
-                     {"max", rounded(l.max_ms)}, {"count", l.count}};
+    stages[stage] = {{"p50", rounded(l.p50_ms)},
+                     {"p99", rounded(l.p99_ms)},
+                     {"max", rounded(l.max_ms)},
+                     {"count", l.count}};
   return stages;
 }
 
 Json allocations_of(const RunReport& r) {
   Json threads = Json::object();
   for (const auto& t : r.threads)
-    threads[t.name] = {{"role", t.role}, {"allocations", t.allocations}, {"frees", t.frees},
-                       {"outstanding_bytes", t.outstanding_bytes}, {"cpu_s", rounded(t.cpu_s)}};
+    threads[t.name] = {{"role", t.role},
+                       {"allocations", t.allocations},
+                       {"frees", t.frees},
+                       {"outstanding_bytes", t.outstanding_bytes},
+                       {"cpu_s", rounded(t.cpu_s)}};
   return {{"counted", r.allocations_counted},
           {"frame_threads", r.frame_thread_allocations},
           {"heap_growth_bytes", r.heap_growth_bytes},
@@ -45,15 +56,22 @@ Json allocations_of(const RunReport& r) {
 Json memory_of(const RunReport& r) {
   Json pools = Json::array();
   for (const auto& p : r.pools)
-    pools.push_back({{"name", p.name}, {"count", p.count}, {"mib", rounded(static_cast<double>(p.bytes) / (1 << 20))}});
-  return {{"budget_mib", rounded(r.budget_mib)}, {"peak_rss_mib", rounded(r.peak_rss_mib)}, {"pools", pools}};
+    pools.push_back({{"name", p.name},
+                     {"count", p.count},
+                     {"mib", rounded(static_cast<double>(p.bytes) / (1 << 20))}});
+  return {{"budget_mib", rounded(r.budget_mib)},
+          {"peak_rss_mib", rounded(r.peak_rss_mib)},
+          {"pools", pools}};
 }
 
 Json outputs_of(const RunReport& r) {
   Json list = Json::array();
   for (const auto& o : r.outputs)
-    list.push_back({{"path", o.path}, {"frames", o.frames}, {"dropped", o.dropped},
-                    {"duration_s", rounded(o.duration_s)}, {"codec", o.codec}});
+    list.push_back({{"path", o.path},
+                    {"frames", o.frames},
+                    {"dropped", o.dropped},
+                    {"duration_s", rounded(o.duration_s)},
+                    {"codec", o.codec}});
   return list;
 }
 
@@ -80,7 +98,8 @@ std::string to_json(const RunReport& r) {
       {"latency_ms", latency_of(r)},
       {"allocations_after_seal", allocations_of(r)},
       {"bytes_moved_per_frame",
-       {{"actual", std::round(r.bytes_moved_per_frame)}, {"floor", std::round(r.bytes_floor_per_frame)}}},
+       {{"actual", std::round(r.bytes_moved_per_frame)},
+        {"floor", std::round(r.bytes_floor_per_frame)}}},
       {"memory", memory_of(r)},
       {"outputs", outputs_of(r)},
       {"bottleneck", r.bottleneck},

@@ -42,11 +42,11 @@ struct RunReport {
   std::uint64_t paired = 0, unpaired = 0, stitched = 0, analysed = 0, presented = 0, repeated = 0,
                 late = 0, slates = 0;
   std::uint64_t asked_frames = 0, asked_slates = 0;  // by the pacer; repeats come on top
-  std::map<std::string, std::uint64_t> drops;  // by stage
+  std::map<std::string, std::uint64_t> drops;        // by stage
   double delay_target_s = 0, delay_max_error_ms = 0;
   std::map<std::string, LatencySummary> latency_ms;  // by stage
-  double cpu_s = 0;  // of the whole process
-  struct Steady {  // what grew between warm-up and the end
+  double cpu_s = 0;                                  // of the whole process
+  struct Steady {                                    // what grew between warm-up and the end
     double from_s = 0;
     std::int64_t heap_bytes = 0, outstanding_bytes = 0, resident_bytes = 0;
   };

@@ -29,8 +29,8 @@ std::string read_toml_text(const std::filesystem::path& file) {
   if (in.bad() || (in.fail() && !in.eof()))
     throw std::runtime_error(file.string() + ": cannot be read; a TOML file is needed");
   if (text.size() > kMostBytes)
-    throw std::runtime_error(fmt::format("{}: more than {} bytes; a page of TOML is needed",
-                                         file.string(), kMostBytes));
+    throw std::runtime_error(
+        fmt::format("{}: more than {} bytes; a page of TOML is needed", file.string(), kMostBytes));
   return text;
 }
 
@@ -51,8 +51,8 @@ void TomlReader::fail(std::string_view key, const std::string& what) const {
   const toml::node* node = table_.get(key);
   const auto line = node ? node->source().begin.line : table_.source().begin.line;
   const auto name = path_.empty() ? std::string(key) : path_ + "." + std::string(key);
-  throw std::runtime_error(
-      fmt::format("{}{}: {}: {}", file_.string(), line ? fmt::format(":{}", line) : "", name, what));
+  throw std::runtime_error(fmt::format("{}{}: {}: {}", file_.string(),
+                                       line ? fmt::format(":{}", line) : "", name, what));
 }
 
 const toml::node* TomlReader::find(std::string_view key) {
@@ -119,8 +119,10 @@ std::vector<double> TomlReader::numbers(std::string_view key, std::size_t least,
                                         double low, double high) {
   const toml::node* node = find(key);
   if (!node && least == 0) return {};
-  const auto range = fmt::format("must be an array of {} to {} numbers from {} to {}", least, most, low, high);
-  if (!node || !node->is_array() || node->as_array()->size() < least || node->as_array()->size() > most)
+  const auto range =
+      fmt::format("must be an array of {} to {} numbers from {} to {}", least, most, low, high);
+  if (!node || !node->is_array() || node->as_array()->size() < least ||
+      node->as_array()->size() > most)
     fail(key, range);
   std::vector<double> values;
   for (const auto& item : *node->as_array()) {
@@ -135,7 +137,8 @@ std::vector<double> TomlReader::numbers(std::string_view key, std::size_t least,
 std::vector<std::pair<double, double>> TomlReader::points(std::string_view key) {
   const toml::node* node = find(key);
   if (!node) return {};
-  const char* form = "must be an array of pairs of numbers, for example [[-80, -2], [80, -2], [0, -40]]";
+  const char* form =
+      "must be an array of pairs of numbers, for example [[-80, -2], [80, -2], [0, -40]]";
   if (!node->is_array()) fail(key, form);
   std::vector<std::pair<double, double>> list;
   for (const auto& item : *node->as_array()) {

@@ -20,7 +20,8 @@
 // cannot take goes by blocks of two lines from global memory.
 //
 // -D: LOG_STEP, NODE_COLUMNS, NODES (per camera), WIDTH, HEIGHT, PITCH (panorama), TILE_COLUMNS,
-//     TILE_ROWS, BLACK (luma), SLATE (luma)
+//     TILE_ROWS, BLACK (luma), SLATE (luma), and FORMAT0 to FORMAT3: width, height and pitch of the
+//     cameras' pictures as (int4)
 
 #define INLINE static inline __attribute__((always_inline))
 #define STEP (1 << LOG_STEP)
@@ -125,24 +126,21 @@ INLINE int2 chroma_at(__global const uchar* luma, Picture p, int x, int y, int l
   return clamp(own + cross + (128 << 5), 0, 255 << 5);
 }
 
-// Of each camera: its picture, its format (width, height, pitch) and its colour.
-#define ARGUMENTS                                                                               \
-  __global const uchar *restrict camera0, int4 format0, short8 colour0,                         \
-      __global const uchar *restrict camera1, int4 format1, short8 colour1,                     \
-      __global const uchar *restrict camera2, int4 format2, short8 colour2,                     \
-      __global const uchar *restrict camera3, int4 format3, short8 colour3,                     \
-      __global const int *restrict nodes, __global const ushort *restrict weights,              \
-      __global uchar *panorama
-#define PASSED                                                                              \
-  camera0, format0, colour0, camera1, format1, colour1, camera2, format2, colour2, camera3, \
-      format3, colour3, nodes, weights, panorama
+// Of each camera: its picture and its colour.
+#define ARGUMENTS                                                                            \
+  __global const uchar *restrict camera0, short8 colour0, __global const uchar *restrict camera1,   \
+      short8 colour1, __global const uchar *restrict camera2, short8 colour2,                       \
+      __global const uchar *restrict camera3, short8 colour3, __global const int *restrict nodes,   \
+      __global const ushort *restrict weights, __global uchar *panorama
+#define PASSED                                                                                \
+  camera0, colour0, camera1, colour1, camera2, colour2, camera3, colour3, nodes, weights, panorama
 #define OF_CAMERA(what, number)    \
   ((number) == 0   ? what##0       \
    : (number) == 1 ? what##1       \
    : (number) == 2 ? what##2       \
                    : what##3)
 #define CAMERA(number) OF_CAMERA(camera, number)
-#define PICTURE(number) picture_of(OF_CAMERA(format, number), OF_CAMERA(colour, number))
+#define PICTURE(number) picture_of(OF_CAMERA(FORMAT, number), OF_CAMERA(colour, number))
 
 INLINE int only_camera(int kind) { return kind & 1 ? 0 : kind & 2 ? 1 : kind & 4 ? 2 : 3; }
 
@@ -163,11 +161,11 @@ INLINE void store_two(__global uchar* out, uchar2 v) {
 // quarter of it, and the boxes of its only camera; box 0: by blocks, a quarter of the tile.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void stitch_staged(
     ARGUMENTS, __global const uint4* restrict jobs) {
-  __local uint4 stage[(LUMA_LINES + CHROMA_LINES) * STAGE_WORDS];
+  __local Stage stage;
   const uint4 job = jobs[get_group_id(0)];
   const int item = get_local_id(0), x0 = job.x & 0xffff, y0 = job.x >> 16;
   if (job.z) {
-    staged_tile(PASSED, only_camera(job.y), job.z, job.w, stage, x0, y0, item);
+    staged_tile(PASSED, only_camera(job.y), job.z, job.w, &stage, x0, y0, item);
   } else {
     const int x = x0 + 2 * (item & 15), y = y0 + (job.y >> 8) * 4 + 2 * (item >> 4);
     if (x < WIDTH && y < HEIGHT) block(PASSED, job.y & 255, x, y);

@@ -36,7 +36,7 @@ class OverlapStatistics {
   struct Pair {
     cl::Kernel kernel;  // arguments but for the pictures are bound
     cl::Buffer points;
-    gpu::Memory rows;   // kWorkItems × 8 int32
+    gpu::Memory rows;  // kWorkItems × 8 int32
     bool measured = false;
   };
 

@@ -10,17 +10,14 @@
 namespace gantry {
 namespace {
 
-// Kernel arguments, in order; kernels/stitch.cl. Of each camera three.
+// Kernel arguments, in order; kernels/stitch.cl. Of each camera two.
 constexpr cl_uint camera_argument(cl_uint camera) {
-  return 3 * camera;
-}
-constexpr cl_uint format_argument(cl_uint camera) {
-  return 3 * camera + 1;
+  return 2 * camera;
 }
 constexpr cl_uint colour_argument(cl_uint camera) {
-  return 3 * camera + 2;
+  return 2 * camera + 1;
 }
-enum Argument : cl_uint { kNodes = 12, kWeights, kPanorama, kWork, kWindows };
+enum Argument : cl_uint { kNodes = 8, kWeights, kPanorama, kWork, kWindows };
 
 constexpr std::size_t kStagedItems = 32;  // of a work-group
 constexpr int kSlateLuma = 72;            // a grey that is clearly neither black nor picture
@@ -51,12 +48,8 @@ StitchKernel::StitchKernel(gpu::Device& device, const StitchMesh& mesh,
                                             panorama.width, panorama.height, mesh.panorama_width,
                                             mesh.panorama_height));
   const StitchTables tables = make_stitch_tables(mesh, cameras);
-  compile(device, tables, panorama, range, shape);
+  compile(device, tables, cameras, panorama, range, shape);
   upload_tables(device, tables, shape);
-  for (cl_uint c = 0; c < Rig::kMostCameras; ++c) {
-    const Nv12Layout l = c < cameras_ ? cameras[c] : Nv12Layout{};
-    kernel_.setArg(format_argument(c), cl_int4{{l.width, l.height, l.pitch, 0}});
-  }
   warm_up(device, cameras, panorama);
 }
 
@@ -89,11 +82,16 @@ void StitchKernel::upload_tables(gpu::Device& device, const StitchTables& tables
 }
 
 void StitchKernel::compile(gpu::Device& device, const StitchTables& tables,
-                           const Nv12Layout& panorama, ColourRange range, Shape shape) {
-  const std::string options = fmt::format(
+                           std::span<const Nv12Layout> cameras, const Nv12Layout& panorama,
+                           ColourRange range, Shape shape) {
+  std::string options = fmt::format(
       "-cl-std=CL1.2 -D{} -DWIDTH={} -DHEIGHT={} -DPITCH={} -DBLACK={} -DSLATE={}",
       shape == Shape::tiles ? "STITCH_TILES" : "STITCH_STAGED", panorama.width, panorama.height,
       panorama.pitch, range == ColourRange::limited ? 16 : 0, kSlateLuma);
+  for (std::size_t c = 0; c < Rig::kMostCameras; ++c) {
+    const Nv12Layout& l = cameras[std::min(c, cameras.size() - 1)];
+    options += fmt::format(" -DFORMAT{}=(int4)({},{},{},0)", c, l.width, l.height, l.pitch);
+  }
   const cl::Program program = device.build_family("stitch", options + tables.options());
   kernel_ = cl::Kernel(program, shape == Shape::tiles ? "stitch_tiles" : "stitch_staged");
 }

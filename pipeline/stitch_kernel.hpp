@@ -37,8 +37,8 @@ class StitchKernel {
   std::uint64_t table_bytes() const { return table_bytes_; }
 
  private:
-  void compile(gpu::Device& device, const StitchTables& tables, const Nv12Layout& panorama,
-               ColourRange range, Shape shape);
+  void compile(gpu::Device& device, const StitchTables& tables, std::span<const Nv12Layout> cameras,
+               const Nv12Layout& panorama, ColourRange range, Shape shape);
   void upload_tables(gpu::Device& device, const StitchTables& tables, Shape shape);
   void warm_up(gpu::Device& device, std::span<const Nv12Layout> cameras,
                const Nv12Layout& panorama);

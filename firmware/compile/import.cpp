@@ -284,7 +284,7 @@ class Importer {
     try {
       found->second(call);
     } catch (const std::invalid_argument& e) {
-      fail("{}: {}", describe(node, inputs), e.what());
+      fail("{}: {}{}", describe(node, inputs), e.what(), size_hint());
     }
     for (int o = 0; o < node.output_size(); ++o) {
       if (node.output(o).empty()) continue;
@@ -294,6 +294,12 @@ class Importer {
       values_[node.output(o)] = v;
       if (builder_.value(v).name.empty()) builder_.value(v).name = node.output(o);
     }
+  }
+
+  const char* size_hint() const {
+    return options_.width || options_.batch ? "; the model may hold constants for its own input "
+                                              "size and batch: export it with those wanted"
+                                            : "";
   }
 
   void add_output(const std::string& output) {

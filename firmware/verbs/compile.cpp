@@ -1,11 +1,12 @@
 // gantry compile: an ONNX network to a plan.
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
+#include "firmware/compile/compile.hpp"
+
 #include <cstdio>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "firmware/compile/compile.hpp"
 #include "firmware/verbs/verbs.hpp"
 
 namespace gantry {
@@ -21,8 +22,10 @@ struct CompileOptions {
 void read_size(const std::string& text, compile::Options& options) {
   long long width = 0, height = 0;
   char end = 0;
-  if (std::sscanf(text.c_str(), "%lldx%lld%c", &width, &height, &end) != 2 || width < 1 || height < 1)
-    throw std::runtime_error("--input-size " + text + ": WIDTHxHEIGHT in pixels is needed, for example 1024x1024");
+  if (std::sscanf(text.c_str(), "%lldx%lld%c", &width, &height, &end) != 2 || width < 1 ||
+      height < 1)
+    throw std::runtime_error("--input-size " + text +
+                             ": WIDTHxHEIGHT in pixels is needed, for example 1024x1024");
   options.width = width;
   options.height = height;
 }
@@ -32,8 +35,9 @@ int compile_network(CompileOptions& options) {
   const auto report = compile::compile_model(options.compile);
   if (options.explain) fmt::print("{}", report.explain());
   fmt::print("{}: {} layers, {:.2f} GMAC, weights {} KiB, arena {} KiB, plan {} KiB\n",
-             options.compile.output.string(), report.layers.size(), 1e-9 * static_cast<double>(report.macs),
-             report.weight_bytes >> 10, report.arena_bytes >> 10, report.plan_bytes >> 10);
+             options.compile.output.string(), report.layers.size(),
+             1e-9 * static_cast<double>(report.macs), report.weight_bytes >> 10,
+             report.arena_bytes >> 10, report.plan_bytes >> 10);
   return 0;
 }
 
@@ -44,12 +48,15 @@ void add_compile(CLI::App& app, int& status) {
   auto options = std::make_shared<CompileOptions>();
   verb->add_option("model", options->compile.model, "the network (ONNX)")->required();
   verb->add_option("-o,--output", options->compile.output, "the plan")->required();
-  verb->add_option("--input-size", options->size, "WIDTHxHEIGHT of the input, where the network leaves it open");
-  verb->add_option("--batch", options->compile.batch, "tiles in one run, where the network leaves it open")
+  verb->add_option("--input-size", options->size,
+                   "WIDTHxHEIGHT of the input, where the network leaves it open");
+  verb->add_option("--batch", options->compile.batch,
+                   "tiles in one run, where the network leaves it open")
       ->check(CLI::Range(1, 64));
   verb->add_option("--target", options->compile.target, "device family: cpu or gpu")
       ->check(CLI::IsMember({"cpu", "gpu"}));
-  verb->add_flag("--explain", options->explain, "print every layer with its shape, kernel, work and memory");
+  verb->add_flag("--explain", options->explain,
+                 "print every layer with its shape, kernel, work and memory");
   verb->callback([options, &status] { status = compile_network(*options); });
 }
 

@@ -1,9 +1,5 @@
 // gantry doctor: what this machine offers, which zero-copy door each link takes, and why.
 // SPDX-License-Identifier: Apache-2.0
-#include <sys/resource.h>
-#include <unistd.h>
-
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -11,7 +7,10 @@
 #include <fstream>
 #include <thread>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "firmware/media.hpp"
 #include "firmware/verbs/verbs.hpp"
@@ -21,7 +20,9 @@
 namespace gantry {
 namespace {
 
-void heading(const char* text) { fmt::print("\n{}\n", text); }
+void heading(const char* text) {
+  fmt::print("\n{}\n", text);
+}
 
 void print_machine() {
   heading("machine");
@@ -35,9 +36,11 @@ void print_machine() {
   rlimit limit{};
   getrlimit(RLIMIT_MEMLOCK, &limit);
   fmt::print("  memory lock        {}\n",
-             limit.rlim_cur == RLIM_INFINITY ? "unlimited" : fmt::format("{} MiB at most", limit.rlim_cur >> 20));
+             limit.rlim_cur == RLIM_INFINITY ? "unlimited"
+                                             : fmt::format("{} MiB at most", limit.rlim_cur >> 20));
   getrlimit(RLIMIT_RTPRIO, &limit);
-  fmt::print("  real-time priority {}\n", geteuid() == 0 || limit.rlim_cur > 0 ? "allowed" : "refused (RLIMIT_RTPRIO is 0)");
+  fmt::print("  real-time priority {}\n",
+             geteuid() == 0 || limit.rlim_cur > 0 ? "allowed" : "refused (RLIMIT_RTPRIO is 0)");
 }
 
 // One door and, where it is shut, the reason.
@@ -46,9 +49,11 @@ void door(bool open, std::string_view name, std::string_view why) {
 }
 
 void print_doors(const gpu::Info& d) {
-  const bool import = d.has("cl_khr_external_memory_dma_buf") || d.has("cl_arm_import_memory_dma_buf");
+  const bool import =
+      d.has("cl_khr_external_memory_dma_buf") || d.has("cl_arm_import_memory_dma_buf");
   door(import, "DMA-buf imported into OpenCL",
-       import ? "the driver offers it" : "neither cl_khr_external_memory_dma_buf nor cl_arm_import_memory_dma_buf");
+       import ? "the driver offers it"
+              : "neither cl_khr_external_memory_dma_buf nor cl_arm_import_memory_dma_buf");
   door(d.host_memory, "kernels work in host memory",
        d.host_memory ? "CPU or integrated GPU: cameras, kernels and codecs share the same pages"
                      : "discrete memory behind a bus");
@@ -57,15 +62,17 @@ void print_doors(const gpu::Info& d) {
 }
 
 void print_devices() {
-  heading("OpenCL devices (the first GPU, else the first CPU, is taken unless [gpu] says otherwise)");
+  heading(
+      "OpenCL devices (the first GPU, else the first CPU, is taken unless [gpu] says otherwise)");
   const auto devices = gpu::list_devices();
   if (devices.empty())
     fmt::print("  none: install a driver, for example the package pocl-opencl-icd for CPUs\n");
   for (const auto& d : devices) {
     fmt::print("  {} ({})\n", d.name, d.kind == gpu::Kind::gpu ? "GPU" : "CPU");
     fmt::print("    {}, {}, driver {}\n", d.platform, d.version, d.driver);
-    fmt::print("    {} units, {} MiB, largest buffer {} MiB, local memory {} KiB\n", d.compute_units,
-               d.global_bytes >> 20, d.largest_allocation_bytes >> 20, d.local_bytes >> 10);
+    fmt::print("    {} units, {} MiB, largest buffer {} MiB, local memory {} KiB\n",
+               d.compute_units, d.global_bytes >> 20, d.largest_allocation_bytes >> 20,
+               d.local_bytes >> 10);
     print_doors(d);
   }
 }
@@ -86,7 +93,8 @@ void print_nodes(const char* title, const char* folder, std::string_view prefix)
 }  // namespace
 
 void add_doctor(CLI::App& app, int&) {
-  auto* verb = app.add_subcommand("doctor", "what this machine offers: devices, capabilities, zero-copy doors");
+  auto* verb = app.add_subcommand(
+      "doctor", "what this machine offers: devices, capabilities, zero-copy doors");
   verb->callback([] {
     fmt::print("{}\n", kVersion);
     print_machine();

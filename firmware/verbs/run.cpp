@@ -1,12 +1,11 @@
 // gantry run: films until the sources end, the time is up, or a signal comes.
 // SPDX-License-Identifier: Apache-2.0
-#include <signal.h>
-#include <unistd.h>
-
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include "firmware/appliance.hpp"
 #include "firmware/log_writer.hpp"
@@ -68,7 +67,8 @@ void film(Appliance& appliance, const Config& config, const sigset_t& signals) {
       log::info("run: ends now, {} s of the delay are not shown", config.delay_s);
       appliance.abandon();
     } else if (signalled) {
-      log::info("run: stops; the last {} s are still coming, a second signal ends at once", config.delay_s);
+      log::info("run: stops; the last {} s are still coming, a second signal ends at once",
+                config.delay_s);
       appliance.stop();
       stopping = true;
     }
@@ -79,9 +79,13 @@ void film(Appliance& appliance, const Config& config, const sigset_t& signals) {
 
 void log_summary(const RunReport& r) {
   for (const auto& o : r.outputs)
-    log::info("output: {}: {} frames, {:.1f} s, {}, {} dropped", o.path, o.frames, o.duration_s, o.codec, o.dropped);
-  log::info("run: {:.1f} s, {} pairs, {} panoramas, {} analysed, {} shown, {} repeated, {} late; bottleneck {}",
-            r.duration_s, r.paired, r.stitched, r.analysed, r.presented, r.repeated, r.late, r.bottleneck);
+    log::info("output: {}: {} frames, {:.1f} s, {}, {} dropped", o.path, o.frames, o.duration_s,
+              o.codec, o.dropped);
+  log::info(
+      "run: {:.1f} s, {} pairs, {} panoramas, {} analysed, {} shown, {} repeated, {} late; "
+      "bottleneck {}",
+      r.duration_s, r.paired, r.stitched, r.analysed, r.presented, r.repeated, r.late,
+      r.bottleneck);
 }
 
 int run(const RunOptions& options) {
@@ -112,11 +116,14 @@ int run(const RunOptions& options) {
 }  // namespace
 
 void add_run(CLI::App& app, int& status) {
-  auto* verb = app.add_subcommand("run", "film: from the cameras of a configuration to its outputs");
+  auto* verb =
+      app.add_subcommand("run", "film: from the cameras of a configuration to its outputs");
   auto options = std::make_shared<RunOptions>();
-  verb->add_option("--config", options->config, "configuration file (TOML; firmware/config/gantry.toml explains every key)")
+  verb->add_option("--config", options->config,
+                   "configuration file (TOML; firmware/config/gantry.toml explains every key)")
       ->required();
-  verb->add_option("--duration", options->duration_s, "seconds to film; 0: until the sources end or a signal comes")
+  verb->add_option("--duration", options->duration_s,
+                   "seconds to film; 0: until the sources end or a signal comes")
       ->check(CLI::Range(0.0, 1e6));
   verb->add_option("--report", options->report, "where to write the run report (JSON)");
   verb->callback([options, &status] { status = run(*options); });

@@ -1,8 +1,8 @@
 // gantry sim: pictures of a simulated match, and the truth about them.
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "firmware/config.hpp"
@@ -63,7 +63,8 @@ int simulate(const SimOptions& options) {
   gpu::Device device({}, default_program_cache());
   const auto queue = device.make_queue();
   std::vector<Source> sources;
-  for (std::size_t i = 0; i < rig.cameras.size(); ++i) sources.push_back(open(device, rig, options, i));
+  for (std::size_t i = 0; i < rig.cameras.size(); ++i)
+    sources.push_back(open(device, rig, options, i));
 
   const auto closer = [](std::FILE* f) { std::fclose(f); };
   const auto truth_file = folder / "truth.jsonl";
@@ -81,10 +82,11 @@ int simulate(const SimOptions& options) {
     for (auto& source : sources) capture_ns = save_next(source, queue, rig, folder, n);
     world.at(options.start_s + static_cast<double>(n) * options.every_s, state);
     truth.of(state, n, capture_ns, row);
-    if (!write_json_line(row, out.get())) throw std::runtime_error(truth_file.string() + ": cannot be written");
+    if (!write_json_line(row, out.get()))
+      throw std::runtime_error(truth_file.string() + ": cannot be written");
   }
-  fmt::print("{}: {} pictures of each of {} cameras, and truth.jsonl\n", folder.string(), options.frames,
-             sources.size());
+  fmt::print("{}: {} pictures of each of {} cameras, and truth.jsonl\n", folder.string(),
+             options.frames, sources.size());
   return 0;
 }
 
@@ -94,11 +96,15 @@ void add_sim(CLI::App& app, int& status) {
   auto* verb = app.add_subcommand("sim", "pictures of a simulated match, and the truth about them");
   auto options = std::make_shared<SimOptions>();
   verb->add_option("--rig", options->rig, "rig file (TOML)")->required();
-  verb->add_option("-o,--output", options->output, "folder for the pictures and truth.jsonl")->required();
+  verb->add_option("-o,--output", options->output, "folder for the pictures and truth.jsonl")
+      ->required();
   verb->add_option("--seed", options->seed, "of the match: the same seed is the same match");
-  verb->add_option("--frames", options->frames, "pictures of each camera")->check(CLI::Range(1, 10'000'000));
-  verb->add_option("--start", options->start_s, "seconds into the match")->check(CLI::Range(0.0, 1.0));
-  verb->add_option("--every", options->every_s, "seconds from picture to picture")->check(CLI::Range(1.0 / 240, 1.0));
+  verb->add_option("--frames", options->frames, "pictures of each camera")
+      ->check(CLI::Range(1, 10'000'000));
+  verb->add_option("--start", options->start_s, "seconds into the match")
+      ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--every", options->every_s, "seconds from picture to picture")
+      ->check(CLI::Range(1.0 / 240, 1.0));
   verb->add_flag("--random-look", options->random_look, "light, weather and kits from the seed");
   verb->callback([options, &status] { status = simulate(*options); });
 }

@@ -1,7 +1,6 @@
 // gantry stitch: one picture per camera to one panorama.
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
-
 #include <fmt/format.h>
 
 #include "firmware/config.hpp"
@@ -22,14 +21,16 @@ struct StitchOptions {
 int stitch(const StitchOptions& options) {
   RigFile rig = read_rig_file(options.rig);
   if (options.pictures.size() != rig.rig.cameras.size())
-    throw std::runtime_error(fmt::format("{}: {} cameras need as many pictures, {} were given", options.rig,
-                                         rig.rig.cameras.size(), options.pictures.size()));
+    throw std::runtime_error(fmt::format("{}: {} cameras need as many pictures, {} were given",
+                                         options.rig, rig.rig.cameras.size(),
+                                         options.pictures.size()));
   gpu::Device device({}, default_program_cache());
   std::vector<std::unique_ptr<SurfacePool>> pools;
   std::vector<Nv12Layout> layouts;
   FramePair pair;
   for (std::size_t i = 0; i < options.pictures.size(); ++i) {
-    const auto picture = media::load_picture(options.pictures[i], rig.rig.matrix, rig.rig.range, OddSize::refuse);
+    const auto picture =
+        media::load_picture(options.pictures[i], rig.rig.matrix, rig.rig.range, OddSize::refuse);
     layouts.push_back(picture.layout);
     fit_pictures(rig, i, picture.layout.width, picture.layout.height);
     pools.push_back(picture_on_device(device, picture));
@@ -59,7 +60,8 @@ void add_stitch(CLI::App& app, int& status) {
   auto* verb = app.add_subcommand("stitch", "one picture per camera to one panorama");
   auto options = std::make_shared<StitchOptions>();
   verb->add_option("--rig", options->rig, "rig file (TOML)")->required();
-  verb->add_option("pictures", options->pictures, "one picture per camera, in the order of the rig")->required();
+  verb->add_option("pictures", options->pictures, "one picture per camera, in the order of the rig")
+      ->required();
   verb->add_option("-o,--output", options->output, "the panorama (PNG)")->required();
   verb->callback([options, &status] { status = stitch(*options); });
 }

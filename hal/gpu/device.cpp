@@ -1,11 +1,11 @@
 // Device choice, memory and queues.
 // SPDX-License-Identifier: Apache-2.0
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cctype>
 #include <cstring>
 #include <stdexcept>
+
+#include <sys/mman.h>
 
 #include "hal/gpu/gpu.hpp"
 #include "hal/log/log.hpp"
@@ -64,7 +64,8 @@ std::vector<cl::Device> all_devices() {
 
 // Higher is better; negative: does not fit.
 int fitness(const Info& i, const Choice& choice) {
-  if (!choice.name.empty() && lower(i.name).find(lower(choice.name)) == std::string::npos) return -1;
+  if (!choice.name.empty() && lower(i.name).find(lower(choice.name)) == std::string::npos)
+    return -1;
   if (choice.kind != Kind::any && choice.kind != i.kind) return -1;
   return i.kind == Kind::gpu ? 2 : 1;
 }
@@ -108,7 +109,8 @@ Device::Device(const Choice& choice, std::filesystem::path program_cache)
   if (!found) {
     std::string have;
     for (const auto& d : devices) have += "\n  " + describe(d).name;
-    throw std::runtime_error("OpenCL: " + wanted(choice) + " was asked for; this machine has:" + have);
+    throw std::runtime_error("OpenCL: " + wanted(choice) +
+                             " was asked for; this machine has:" + have);
   }
   device_ = *found;
   info_ = describe(device_);

@@ -9,13 +9,14 @@
 #define CL_HPP_TARGET_OPENCL_VERSION 120
 #define CL_HPP_MINIMUM_OPENCL_VERSION 120
 #define CL_TARGET_OPENCL_VERSION 300
-#include <CL/opencl.hpp>
 #include <array>
 #include <cstddef>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include <CL/opencl.hpp>
 
 #include "hal/status.hpp"
 
@@ -24,9 +25,9 @@ namespace gantry::gpu {
 enum class Kind { any, cpu, gpu };
 
 struct Choice {
-  Kind kind = Kind::any;       // any: the first GPU, else the first CPU
-  std::string name;            // part of the device's name, case-insensitive; empty: any name
-  bool allow_fallback = false; // take another device if none fits; said in the log either way
+  Kind kind = Kind::any;        // any: the first GPU, else the first CPU
+  std::string name;             // part of the device's name, case-insensitive; empty: any name
+  bool allow_fallback = false;  // take another device if none fits; said in the log either way
 };
 
 struct Info {
@@ -81,7 +82,8 @@ class Device {
   const cl::Device& id() const { return device_; }
 
   // Compiles (or loads from the cache) a program. `family` names it in errors and in the cache.
-  cl::Program build(std::string_view family, std::string_view source, const std::string& options = {});
+  cl::Program build(std::string_view family, std::string_view source,
+                    const std::string& options = {});
   // The kernels that the binary carries: kernels/<family>.cl.
   cl::Program build_family(std::string_view family, const std::string& options = {});
 
@@ -145,7 +147,7 @@ Status set_argument(const cl::Kernel& kernel, cl_uint index, const cl::Buffer& b
 template <typename T>
 Status set_value(const cl::Kernel& kernel, cl_uint index, const T& value) noexcept {
   return clSetKernelArg(kernel(), index, sizeof(T), &value) == CL_SUCCESS ? Status::ok
-                                                                           : Status::device_lost;
+                                                                          : Status::device_lost;
 }
 Status flush(const cl::CommandQueue& queue) noexcept;
 // Blocks until the event has completed; not for frame threads.

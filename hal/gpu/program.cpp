@@ -1,13 +1,12 @@
 // Programs: built from source, kept on disk as binaries keyed by device, driver, options and source.
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
 #include <cstring>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "hal/gpu/gpu.hpp"
 #include "hal/log/log.hpp"
@@ -26,9 +25,9 @@ constexpr std::string_view kMagic = "gantry program 1\n";
 
 std::string key_of(const Info& i, std::string_view source, const std::string& options) {
   std::uint64_t a = kSeed, b = ~kSeed;
-  for (const std::string_view part : {std::string_view(i.platform), std::string_view(i.name),
-                                      std::string_view(i.driver), std::string_view(i.version),
-                                      std::string_view(options), source}) {
+  for (const std::string_view part :
+       {std::string_view(i.platform), std::string_view(i.name), std::string_view(i.driver),
+        std::string_view(i.version), std::string_view(options), source}) {
     a = fnv1a(part, fnv1a("|", a));
     b = fnv1a(part, fnv1a("#", b));
   }

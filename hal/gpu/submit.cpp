@@ -65,7 +65,9 @@ Status set_argument(const cl::Kernel& kernel, cl_uint index, const cl::Buffer& b
   return checked(clSetKernelArg(kernel(), index, sizeof handle, &handle));
 }
 
-Status flush(const cl::CommandQueue& queue) noexcept { return checked(clFlush(queue())); }
+Status flush(const cl::CommandQueue& queue) noexcept {
+  return checked(clFlush(queue()));
+}
 
 Status wait(const cl::Event& event) noexcept {
   const cl_event handle = event();

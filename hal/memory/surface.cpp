@@ -11,8 +11,9 @@ namespace gantry {
 Nv12Layout nv12_layout(int width, int height) {
   constexpr int kLargest = 32768;
   if (width <= 0 || height <= 0 || width > kLargest || height > kLargest || width % 2 || height % 2)
-    throw std::invalid_argument(fmt::format(
-        "picture size {}x{}: NV12 needs an even width and height from 2 to {}", width, height, kLargest));
+    throw std::invalid_argument(
+        fmt::format("picture size {}x{}: NV12 needs an even width and height from 2 to {}", width,
+                    height, kLargest));
   return {width, height, (width + 63) / 64 * 64};
 }
 

@@ -18,7 +18,9 @@ struct Nv12Layout {
   int pitch = 0;   // bytes from one row to the next, a multiple of 64
 
   std::size_t chroma_offset() const { return static_cast<std::size_t>(pitch) * height; }
-  std::size_t bytes() const { return chroma_offset() + static_cast<std::size_t>(pitch) * (height / 2); }
+  std::size_t bytes() const {
+    return chroma_offset() + static_cast<std::size_t>(pitch) * (height / 2);
+  }
   // Bytes of the picture itself, without the padding of the rows.
   std::size_t picture_bytes() const { return static_cast<std::size_t>(width) * height * 3 / 2; }
 };

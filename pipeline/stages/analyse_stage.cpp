@@ -33,7 +33,7 @@ void AnalyseStage::analyse(const PanoramaFrame& panorama) noexcept {
   }
   const auto end_ns = clock::now_ns();
   telemetry_.detect.add(end_ns - start_ns);
-  telemetry_.capture_to_detection.add(end_ns - panorama.capture_ns);
+  if (live_) telemetry_.capture_to_detection.add(end_ns - panorama.capture_ns);
   telemetry_.analysed.add();
   const auto traffic = detector_.traffic();
   telemetry_.bytes_moved.add(traffic.tiles_read + traffic.tensor_written);

@@ -11,11 +11,17 @@ namespace gantry {
 class AnalyseStage {
  public:
   // `every`: analyse panoramas whose number is a multiple of it. `passed` is rung when `progress`
-  // has moved.
+  // has moved. `live`: captures have instants of the clock.
   AnalyseStage(AnalysisLink& in, Detector& detector, int every, DetectionsLink& out,
-               AnalysisProgress& progress, Signal& passed, Telemetry& telemetry)
-      : in_(in), detector_(detector), every_(static_cast<std::uint64_t>(every)), out_(out),
-        progress_(progress), passed_(passed), telemetry_(telemetry) {}
+               AnalysisProgress& progress, Signal& passed, bool live, Telemetry& telemetry)
+      : in_(in),
+        detector_(detector),
+        every_(static_cast<std::uint64_t>(every)),
+        out_(out),
+        progress_(progress),
+        passed_(passed),
+        live_(live),
+        telemetry_(telemetry) {}
 
   // One panorama; blocks until there is one and until it is analysed. False when no more will come.
   // The detector's submission thread. A detector that fails is switched off: the picture goes on.
@@ -30,6 +36,7 @@ class AnalyseStage {
   DetectionsLink& out_;
   AnalysisProgress& progress_;
   Signal& passed_;
+  bool live_;
   Telemetry& telemetry_;
   Detections found_;
   bool failed_ = false;

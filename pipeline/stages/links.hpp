@@ -28,7 +28,7 @@ using CompletionLink = Link<PanoramaFrame, 8>;  // watched for their end on the 
 using DetectionsLink = Link<Detections, 4>;
 using RenderLink = Link<RenderJob, 4>;
 using PresentLink = Link<ViewFrame, 4>;
-using OutputLink = Link<ViewFrame, 12>;        // an encoder may hiccup for 0.4 s
+using OutputLink = Link<ViewFrame, 12>;  // an encoder may hiccup for 0.4 s
 using PanoramaOutputLink = Link<PanoramaFrame, 12>;
 
 inline ViewFrame share(const ViewFrame& f) {

@@ -25,8 +25,15 @@ class PaceStage {
   PaceStage(RingLink& panoramas, DetectionsLink& detections, Signal& wake, DelayRing& ring,
             Pacer& pacer, Director& director, RenderLink& out, bool live,
             const AnalysisProgress* behind)
-      : panoramas_(panoramas), detections_(detections), wake_(wake), ring_(ring), pacer_(pacer),
-        director_(director), out_(out), live_(live), behind_(behind) {}
+      : panoramas_(panoramas),
+        detections_(detections),
+        wake_(wake),
+        ring_(ring),
+        pacer_(pacer),
+        director_(director),
+        out_(out),
+        live_(live),
+        behind_(behind) {}
 
   // One decision, or sleeps until one is due. False when all was shown.
   bool step() noexcept;

@@ -14,7 +14,11 @@ class PairStage {
   // `captured` is rung by all of `in`. A frame thread: nothing is allocated.
   PairStage(std::vector<CaptureLink*> in, Signal& captured, Pairer& pairer, PairLink& out,
             Telemetry& telemetry)
-      : in_(std::move(in)), captured_(captured), pairer_(pairer), out_(out), telemetry_(telemetry) {}
+      : in_(std::move(in)),
+        captured_(captured),
+        pairer_(pairer),
+        out_(out),
+        telemetry_(telemetry) {}
 
   // Pairs all that is there, or sleeps until there is more. False when no more will come.
   bool step() noexcept;

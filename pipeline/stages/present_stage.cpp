@@ -35,7 +35,8 @@ void PresentStage::measure(const ViewFrame& view) noexcept {
   if (view.slate) return;
   if (error_ns > interval_ns_) telemetry_.late.add();
   auto& largest = telemetry_.largest_delay_error_ns;
-  largest.store(std::max(largest.load(std::memory_order_relaxed), error_ns), std::memory_order_relaxed);
+  largest.store(std::max(largest.load(std::memory_order_relaxed), error_ns),
+                std::memory_order_relaxed);
 }
 
 }  // namespace gantry

@@ -18,7 +18,10 @@ class PresentStage {
   // `on_time`: wait for the presentation instant; otherwise hand on at once (files, fast).
   PresentStage(PresentLink& in, std::vector<ViewOutput> outputs, bool on_time,
                std::int64_t interval_ns, Telemetry& telemetry)
-      : in_(in), outputs_(std::move(outputs)), on_time_(on_time), interval_ns_(interval_ns),
+      : in_(in),
+        outputs_(std::move(outputs)),
+        on_time_(on_time),
+        interval_ns_(interval_ns),
         telemetry_(telemetry) {}
 
   // One view. False when no more will come. A submission thread: it waits for the device.

@@ -13,8 +13,13 @@ class RenderStage {
   // `wait_for_surface`: wait for a free surface instead of dropping the view (files, fast).
   RenderStage(RenderLink& in, VirtualCamera& camera, Slate& slate, SurfacePool& views,
               PresentLink& out, bool wait_for_surface, Telemetry& telemetry)
-      : in_(in), camera_(camera), slate_(slate), views_(views), out_(out),
-        wait_for_surface_(wait_for_surface), telemetry_(telemetry) {}
+      : in_(in),
+        camera_(camera),
+        slate_(slate),
+        views_(views),
+        out_(out),
+        wait_for_surface_(wait_for_surface),
+        telemetry_(telemetry) {}
 
   // One view; blocks until one is asked for. False when no more will come. A submission thread.
   bool step() noexcept;

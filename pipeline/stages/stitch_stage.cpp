@@ -64,7 +64,7 @@ bool CompletionStage::step() noexcept {
   PanoramaFrame panorama;
   if (!in_.pop_wait(panorama)) return false;
   gpu::wait(panorama.ready);
-  telemetry_.capture_to_panorama.add(clock::now_ns() - panorama.capture_ns);
+  if (live_) telemetry_.capture_to_panorama.add(clock::now_ns() - panorama.capture_ns);
   telemetry_.stitch.add(gpu::duration_ns(panorama.ready));
   return true;
 }

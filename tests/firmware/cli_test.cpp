@@ -1,12 +1,12 @@
 // The command line from outside: what is refused and how, and what signals leave behind.
 // SPDX-License-Identifier: Apache-2.0
-#include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-
 #include <cstdlib>
 #include <fstream>
 #include <random>
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "tests/firmware/filming.hpp"
 
@@ -28,7 +28,9 @@ Outcome run(const std::string& arguments) {
   return outcome;
 }
 
-void write(const std::filesystem::path& file, const std::string& text) { std::ofstream(file) << text; }
+void write(const std::filesystem::path& file, const std::string& text) {
+  std::ofstream(file) << text;
+}
 
 // Runs a configuration that must be refused: exit code not 0, the words in the message, no film.
 void expect_refused(const std::string& text, std::initializer_list<const char*> words) {
@@ -37,7 +39,8 @@ void expect_refused(const std::string& text, std::initializer_list<const char*> 
   const auto outcome = run("run --config " + (folder.path() / "film.toml").string());
   EXPECT_EQ(outcome.status, 1) << outcome.text;
   for (const char* word : words)
-    EXPECT_NE(outcome.text.find(word), std::string::npos) << "'" << word << "' is not in:\n" << outcome.text;
+    EXPECT_NE(outcome.text.find(word), std::string::npos) << "'" << word << "' is not in:\n"
+                                                          << outcome.text;
   for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
     EXPECT_EQ(entry.path().filename(), "film.toml") << "left behind";
 }
@@ -68,12 +71,17 @@ TEST(CommandLine, BadConfigurationsNameFileKeyAndWhatWouldBeRight) {
   expect_refused(test::demo_text("delay = nan", kSweep), {"run.delay", "0 to 60"});
   expect_refused(test::demo_text("delay = 1e99", kSweep), {"run.delay", "0 to 60"});
   expect_refused(test::demo_text("dellay = 7", kSweep), {"run.dellay", "unknown key", "delay"});
-  expect_refused(test::demo_text("", kSweep + "[sim]\nseed = \"four\"\n"), {"sim.seed", "whole number"});
+  expect_refused(test::demo_text("", kSweep + "[sim]\nseed = \"four\"\n"),
+                 {"sim.seed", "whole number"});
   expect_refused(test::demo_text("", "[director]\nmode = \"dance\"\n"), {"director.mode", "sweep"});
-  expect_refused(test::demo_text("", "[director]\nmode = \"sweep\"\nwidth = 1921\n"), {"1921", "even"});
-  expect_refused(test::demo_text("", kSweep + "[detector]\nenabled = true\n"), {"detector.plan", "gantry compile"});
-  expect_refused(test::demo_text("", kSweep + "[detector]\nenabled = true\nplan = \"none.plan\"\n"), {"none.plan"});
-  expect_refused(test::demo_text("", kSweep + "[gpu]\nname = \"no such device\"\n"), {"no such device"});
+  expect_refused(test::demo_text("", "[director]\nmode = \"sweep\"\nwidth = 1921\n"),
+                 {"1921", "even"});
+  expect_refused(test::demo_text("", kSweep + "[detector]\nenabled = true\n"),
+                 {"detector.plan", "gantry compile"});
+  expect_refused(test::demo_text("", kSweep + "[detector]\nenabled = true\nplan = \"none.plan\"\n"),
+                 {"none.plan"});
+  expect_refused(test::demo_text("", kSweep + "[gpu]\nname = \"no such device\"\n"),
+                 {"no such device"});
   expect_refused("rig = [", {"film.toml:1"});
   expect_refused("", {"rig", "missing"});
   auto one_camera = test::demo_text("", kSweep);
@@ -85,7 +93,8 @@ TEST(CommandLine, AMaskOfTwoPointsIsRefused) {
   test::Folder folder;
   write(folder.path() / "empty.plan", "");
   expect_refused(test::demo_text("", kSweep + "[detector]\nenabled = true\nplan = \"" +
-                                         (folder.path() / "empty.plan").string() + "\"\nmask = [[0, 0], [10, 0]]\n"),
+                                         (folder.path() / "empty.plan").string() +
+                                         "\"\nmask = [[0, 0], [10, 0]]\n"),
                  {"mask"});
 }
 
@@ -117,7 +126,8 @@ TEST(CommandLine, BadRigsAreNamed) {
 
 TEST(CommandLine, BadPicturesAndPlansAreNamed) {
   test::Folder folder;
-  const auto bad = (folder.path() / "bad.png").string(), plan = (folder.path() / "bad.plan").string();
+  const auto bad = (folder.path() / "bad.png").string(),
+             plan = (folder.path() / "bad.plan").string();
   write(bad, "this is no picture");
   write(plan, "this is no plan");
   const auto rig = std::string(GANTRY_SOURCE_DIR) + "/firmware/config/rigs/demo.toml";
@@ -126,7 +136,8 @@ TEST(CommandLine, BadPicturesAndPlansAreNamed) {
   EXPECT_EQ(outcome.status, 1);
   EXPECT_NE(outcome.text.find("bad.png"), std::string::npos) << outcome.text;
   EXPECT_FALSE(std::filesystem::exists(out));
-  EXPECT_NE(run("stitch --rig " + rig + " " + bad + " -o " + out).text.find("2 cameras"), std::string::npos);
+  EXPECT_NE(run("stitch --rig " + rig + " " + bad + " -o " + out).text.find("2 cameras"),
+            std::string::npos);
   outcome = run("detect --plan " + plan + " " + bad);
   EXPECT_EQ(outcome.status, 1);
   EXPECT_NE(outcome.text.find("bad.plan"), std::string::npos) << outcome.text;
@@ -139,7 +150,8 @@ TEST(CommandLine, SimAndStitchMakeAPanoramaFromTruthfulPictures) {
   ASSERT_EQ(run("sim --rig " + rig + " --seed 5 --frames 2 -o " + f).status, 0);
   for (const char* name : {"left-000000.png", "right-000001.png", "truth.jsonl"})
     EXPECT_TRUE(std::filesystem::exists(folder.path() / name)) << name;
-  const auto outcome = run("stitch --rig " + rig + " " + f + "/left-000000.png " + f + "/right-000000.png -o " + f + "/pano.png");
+  const auto outcome = run("stitch --rig " + rig + " " + f + "/left-000000.png " + f +
+                           "/right-000000.png -o " + f + "/pano.png");
   ASSERT_EQ(outcome.status, 0) << outcome.text;
   EXPECT_GT(std::filesystem::file_size(folder.path() / "pano.png"), 100'000u);
 }
@@ -173,11 +185,15 @@ void signal_at_random(int signal, int times, unsigned seed) {
     test::Folder folder;
     const std::string name = i % 2 ? "film.mkv" : "film.mp4";
     write(folder.path() / "film.toml",
-          test::demo_text("delay = 0.3", "[director]\nmode = \"sweep\"\nwidth = 640\nheight = 360\n[[output]]\npath = \"" +
-                                             name + "\"\npreset = \"ultrafast\"\n"));
-    const int status = film_and_signal(folder.path() / "film.toml", signal, static_cast<int>(300 + random() % 3000));
+          test::demo_text(
+              "delay = 0.3",
+              "[director]\nmode = \"sweep\"\nwidth = 640\nheight = 360\n[[output]]\npath = \"" +
+                  name + "\"\npreset = \"ultrafast\"\n"));
+    const int status = film_and_signal(folder.path() / "film.toml", signal,
+                                       static_cast<int>(300 + random() % 3000));
     if (signal != SIGKILL) {
-      EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "signal " << signal << ", try " << i;
+      EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0)
+          << "signal " << signal << ", try " << i;
     }
     const auto film = folder.path() / name;
     // A process that is killed before its first whole piece leaves a file without a picture.
@@ -188,9 +204,13 @@ void signal_at_random(int signal, int times, unsigned seed) {
   EXPECT_GT(films, times / 3) << "too few tries came as far as a film";
 }
 
-int tries() { return std::getenv("GANTRY_LONG") ? 50 : 4; }
+int tries() {
+  return std::getenv("GANTRY_LONG") ? 50 : 4;
+}
 
-TEST(CommandLine, KilledAtAnyInstantTheFilmPlays) { signal_at_random(SIGKILL, tries(), 1); }
+TEST(CommandLine, KilledAtAnyInstantTheFilmPlays) {
+  signal_at_random(SIGKILL, tries(), 1);
+}
 TEST(CommandLine, StoppedAtAnyInstantTheFilmIsWholeAndTheExitClean) {
   signal_at_random(SIGTERM, tries(), 2);
   signal_at_random(SIGINT, 2, 3);

@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "firmware/config.hpp"
 
-#include <gtest/gtest.h>
-
 #include <fstream>
 #include <regex>
 #include <sstream>
+
+#include <gtest/gtest.h>
 
 #include "firmware/toml_reader.hpp"
 
@@ -28,10 +28,11 @@ TEST(Config, TheManualIsAConfigurationThatParses) {
 TEST(Config, EveryKeyOfTheParserStandsInTheManual) {
   const std::string text = manual();
   int tables = 0;
-  for (const char* table : {"run", "gpu", "sim", "detector", "detector.classes", "detector.tiles", "detector.ball",
-                            "detector.person", "detector.referee", "director", "director.fixed", "director.sweep",
-                            "director.follow", "director.motion", "director.motion.yaw", "director.motion.pitch",
-                            "director.motion.field_of_view", "log"}) {
+  for (const char* table :
+       {"run", "gpu", "sim", "detector", "detector.classes", "detector.tiles", "detector.ball",
+        "detector.person", "detector.referee", "director", "director.fixed", "director.sweep",
+        "director.follow", "director.motion", "director.motion.yaw", "director.motion.pitch",
+        "director.motion.field_of_view", "log"}) {
     std::string bad = text;
     const std::string header = "\n[" + std::string(table) + "]\n";
     const auto at = bad.find(header);
@@ -65,7 +66,8 @@ TEST(Config, EveryKeyOfTheParserStandsInTheManual) {
 TEST(Config, TheManualsValuesAreTheDefaults) {
   const Config full = parse_config(manual(), "gantry.toml");
   const Config bare = parse_config(
-      "rig = \"rigs/demo.toml\"\n[[camera]]\nname = \"left\"\nsource = \"sim\"\n[[camera]]\nname = \"right\"\n"
+      "rig = \"rigs/demo.toml\"\n[[camera]]\nname = \"left\"\nsource = \"sim\"\n[[camera]]\nname = "
+      "\"right\"\n"
       "source = \"sim\"\n[director]\nmode = \"sweep\"\n[[output]]\npath = \"match.mp4\"\n",
       "gantry.toml");
   EXPECT_EQ(full.delay_s, bare.delay_s);
@@ -126,8 +128,10 @@ TEST(Config, AStreamKeyComesFromItsFileAndIsNeverShown) {
   const auto key_file = std::filesystem::temp_directory_path() / "gantry-test-key";
   std::ofstream(key_file) << "secret-key\nanother line\n";
   const Config c = parse_config(
-      "rig = \"r.toml\"\n[[camera]]\nname = \"a\"\nsource = \"sim\"\n[director]\nmode = \"fixed\"\n[[output]]\n"
-      "path = \"rtmp://host/live/\"\nkey_file = \"" + key_file.string() + "\"\n",
+      "rig = \"r.toml\"\n[[camera]]\nname = \"a\"\nsource = \"sim\"\n[director]\nmode = "
+      "\"fixed\"\n[[output]]\n"
+      "path = \"rtmp://host/live/\"\nkey_file = \"" +
+          key_file.string() + "\"\n",
       "c.toml");
   std::filesystem::remove(key_file);
   EXPECT_EQ(c.outputs[0].encoder.path, "rtmp://host/live/secret-key");

@@ -1,8 +1,8 @@
 // The whole machine, from simulated cameras to a film: order, delay, counts, and what ends it.
 // SPDX-License-Identifier: Apache-2.0
-#include <gtest/gtest.h>
-
 #include <array>
+
+#include <gtest/gtest.h>
 
 #include "hal/camera/sim_time_code.hpp"
 #include "tests/firmware/filming.hpp"
@@ -32,22 +32,27 @@ BoardView look_at_board(const Rig& rig, std::size_t camera, int width, int heigh
   const double focal = width / 2.0 / std::tan(view.pose.field_of_view / 2);
   for (std::size_t i = 0; i < 4; ++i) {
     const Vector3 v = apply(rotation, corners[i]);
-    view.corners[i] = {width / 2.0 - 0.5 + focal * v.x / v.z, height / 2.0 - 0.5 + focal * v.y / v.z};
+    view.corners[i] = {width / 2.0 - 0.5 + focal * v.x / v.z,
+                       height / 2.0 - 0.5 + focal * v.y / v.z};
   }
   return view;
 }
 
-std::string board_film(const BoardView& view, const std::string& run_keys, const std::string& more = {}) {
-  return test::demo_text(run_keys,
-                   "[sim]\ntime_code = \"board\"\nseed = 7\n" +
-                       fmt::format("[director]\nmode = \"fixed\"\nwidth = 1280\nheight = 720\n[director.fixed]\n"
-                                   "yaw = {}\npitch = {}\nfield_of_view = {}\n",
-                                   view.pose.yaw / kDegree, view.pose.pitch / kDegree, view.pose.field_of_view / kDegree) +
-                       "[[output]]\npath = \"film.mkv\"\npreset = \"ultrafast\"\nquality = 18\n" + more);
+std::string board_film(const BoardView& view, const std::string& run_keys,
+                       const std::string& more = {}) {
+  return test::demo_text(
+      run_keys,
+      "[sim]\ntime_code = \"board\"\nseed = 7\n" +
+          fmt::format("[director]\nmode = \"fixed\"\nwidth = 1280\nheight = 720\n[director.fixed]\n"
+                      "yaw = {}\npitch = {}\nfield_of_view = {}\n",
+                      view.pose.yaw / kDegree, view.pose.pitch / kDegree,
+                      view.pose.field_of_view / kDegree) +
+          "[[output]]\npath = \"film.mkv\"\npreset = \"ultrafast\"\nquality = 18\n" + more);
 }
 
 BoardView demo_board() {
-  const Rig rig = read_rig_file(std::string(GANTRY_SOURCE_DIR) + "/firmware/config/rigs/demo.toml").rig;
+  const Rig rig =
+      read_rig_file(std::string(GANTRY_SOURCE_DIR) + "/firmware/config/rigs/demo.toml").rig;
   return look_at_board(rig, 0, 1280, 720);
 }
 
@@ -60,7 +65,8 @@ struct ReadFilm {
 ReadFilm read_stamps(const std::filesystem::path& file, const BoardView& view) {
   ReadFilm film;
   test::read_film(file, [&](const Surface& s, std::int64_t at_ns) {
-    const auto stamp = read_board({s.luma(), s.layout.width, s.layout.height, s.layout.pitch}, view.corners);
+    const auto stamp =
+        read_board({s.luma(), s.layout.width, s.layout.height, s.layout.pitch}, view.corners);
     if (!stamp) {
       ++film.unreadable;
       return;
@@ -72,8 +78,10 @@ ReadFilm read_stamps(const std::filesystem::path& file, const BoardView& view) {
 }
 
 void expect_sums(const RunReport& r) {
-  for (const auto& c : r.cameras) EXPECT_EQ(c.captured, r.paired + c.unpaired - c.missing + c.dropped) << c.name;
-  EXPECT_EQ(r.paired, r.stitched + r.drops.at("panorama_surfaces") + r.drops.at("stitch") + r.drops.at("pair_link"));
+  for (const auto& c : r.cameras)
+    EXPECT_EQ(c.captured, r.paired + c.unpaired - c.missing + c.dropped) << c.name;
+  EXPECT_EQ(r.paired, r.stitched + r.drops.at("panorama_surfaces") + r.drops.at("stitch") +
+                          r.drops.at("pair_link"));
   EXPECT_EQ(r.stitched, r.asked_frames + r.drops.at("never_shown") + r.drops.at("ring"));
   EXPECT_EQ(r.asked_frames + r.repeated + r.asked_slates,
             r.presented + r.slates + r.drops.at("render_link") + r.drops.at("view_surfaces") +
@@ -84,7 +92,8 @@ void expect_sums(const RunReport& r) {
 TEST(Film, FastEveryPictureOnceInOrderWithItsOwnTime) {
   test::Folder folder;
   const auto view = demo_board();
-  const auto r = test::film(board_film(view, "pace = \"fast\"\nduration = 3\ndelay = 1.5"), folder.path());
+  const auto r =
+      test::film(board_film(view, "pace = \"fast\"\nduration = 3\ndelay = 1.5"), folder.path());
   EXPECT_EQ(r.paired, 90u);
   EXPECT_EQ(r.presented, 90u);
   EXPECT_EQ(r.repeated, 0u);
@@ -98,7 +107,8 @@ TEST(Film, FastEveryPictureOnceInOrderWithItsOwnTime) {
     EXPECT_EQ(film.stamps[i].frame, i);
     // Matroska keeps milliseconds.
     EXPECT_NEAR(1e-6 * static_cast<double>(film.shown_ns[i] - film.shown_ns[0]),
-                1e-6 * static_cast<double>(film.stamps[i].capture_ns - film.stamps[0].capture_ns), 1.0);
+                1e-6 * static_cast<double>(film.stamps[i].capture_ns - film.stamps[0].capture_ns),
+                1.0);
   }
 }
 
@@ -107,7 +117,8 @@ TEST(Film, FastIsTheSameFilmTwice) {
   for (auto& film : films) {
     test::Folder folder;
     test::film(test::demo_text("pace = \"fast\"\nduration = 0.5\ndelay = 0.2",
-                         "[director]\nmode = \"sweep\"\nwidth = 640\nheight = 360\n[[output]]\npath = \"film.mkv\"\n"),
+                               "[director]\nmode = \"sweep\"\nwidth = 640\nheight = "
+                               "360\n[[output]]\npath = \"film.mkv\"\n"),
                folder.path());
     test::read_film(folder.path() / "film.mkv", [&](const Surface& s, std::int64_t) {
       film.insert(film.end(), s.memory.host, s.memory.host + s.layout.bytes());
@@ -129,7 +140,8 @@ TEST(Film, RealTimeShowsEachPictureItsDelayAfterItsCapture) {
     EXPECT_GT(film.stamps[i].frame, film.stamps[i - 1].frame - (r.repeated ? 1 : 0)) << "order";
     if (r.repeated == 0) {
       EXPECT_NEAR(1e-6 * static_cast<double>(film.shown_ns[i] - film.shown_ns[0]),
-                  1e-6 * static_cast<double>(film.stamps[i].capture_ns - film.stamps[0].capture_ns), 1.0);
+                  1e-6 * static_cast<double>(film.stamps[i].capture_ns - film.stamps[0].capture_ns),
+                  1.0);
     }
   }
   EXPECT_GE(r.slates, 25u) << "the delay fills with slates";
@@ -145,8 +157,9 @@ TEST(Film, DelayZeroWorks) {
 
 TEST(Film, AStitcherThatCannotKeepUpCostsPicturesThatAreAllCounted) {
   test::Folder folder;
-  auto text = test::demo_text("duration = 2\ndelay = 0.5", "[sim]\nframes_per_second = 240\n[director]\nmode = \"sweep\"\n"
-                        "[[output]]\npath = \"film.mkv\"\npreset = \"ultrafast\"\n");
+  auto text = test::demo_text("duration = 2\ndelay = 0.5",
+                              "[sim]\nframes_per_second = 240\n[director]\nmode = \"sweep\"\n"
+                              "[[output]]\npath = \"film.mkv\"\npreset = \"ultrafast\"\n");
   const auto r = test::film(text, folder.path());
   expect_sums(r);
   std::uint64_t dropped = r.unpaired + r.drops.at("never_shown") + r.outputs.at(0).dropped;
@@ -158,7 +171,8 @@ TEST(Film, AStitcherThatCannotKeepUpCostsPicturesThatAreAllCounted) {
 TEST(Film, ALossyCameraIsCounted) {
   test::Folder folder;
   auto text = board_film(demo_board(), "pace = \"fast\"\nduration = 2\ndelay = 0.5");
-  text.replace(text.find("name = \"right\"\nsource = \"sim\"\n"), 30, "name = \"right\"\nsource = \"sim\"\ndrop_every = 10\n");
+  text.replace(text.find("name = \"right\"\nsource = \"sim\"\n"), 30,
+               "name = \"right\"\nsource = \"sim\"\ndrop_every = 10\n");
   const auto r = test::film(text, folder.path());
   expect_sums(r);
   // Pictures 9, 19 … 59 never come; the last leaves no gap, and its partner goes on alone at the end.

@@ -1,13 +1,12 @@
 // Films with the whole appliance inside a test, and reads films back.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <unistd.h>
-
 #include <filesystem>
 #include <functional>
 #include <string>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "firmware/appliance.hpp"
 #include "hal/camera/file_camera.hpp"
@@ -36,9 +35,12 @@ class Folder {
 
 // The demonstration's rig with two simulated cameras; `more` is TOML that comes after [run]'s keys.
 inline std::string demo_text(const std::string& run_keys, const std::string& more) {
-  return fmt::format("rig = \"{}/firmware/config/rigs/demo.toml\"\n[run]\nlock_memory = false\n{}\n", GANTRY_SOURCE_DIR,
-                     run_keys) +
-         "[[camera]]\nname = \"left\"\nsource = \"sim\"\n[[camera]]\nname = \"right\"\nsource = \"sim\"\n" + more;
+  return fmt::format(
+             "rig = \"{}/firmware/config/rigs/demo.toml\"\n[run]\nlock_memory = false\n{}\n",
+             GANTRY_SOURCE_DIR, run_keys) +
+         "[[camera]]\nname = \"left\"\nsource = \"sim\"\n[[camera]]\nname = \"right\"\nsource = "
+         "\"sim\"\n" +
+         more;
 }
 
 inline RunReport film(const std::string& text, const std::filesystem::path& folder) {

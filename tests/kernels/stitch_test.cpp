@@ -186,8 +186,8 @@ class Random {
   std::mt19937 engine_;
 };
 
-Picture random_picture(Random& random, int width, int height, int pitch) {
-  Picture p{{width, height, pitch}, {}};
+Picture random_picture(Random& random, const Nv12Layout& layout) {
+  Picture p{layout, {}};
   p.bytes.resize(p.layout.bytes());
   for (auto& b : p.bytes) b = static_cast<std::uint8_t>(random.whole(0, 255));
   return p;
@@ -238,10 +238,14 @@ struct PanoramaKind {
   Nv12Layout layout;
   int step;
   ColourRange range;
+  std::array<Nv12Layout, 4> cameras;
 };
-constexpr PanoramaKind kKinds[] = {{{190, 62, 193}, 4, ColourRange::full},
-                                   {{254, 90, 254}, 8, ColourRange::limited},
-                                   {{322, 106, 384}, 16, ColourRange::limited}};
+constexpr Nv12Layout kAligned{318, 130, 320}, kOther{402, 98, 410}, kSmall{42, 26, 46},
+    kWide{398, 74, 448};
+constexpr PanoramaKind kKinds[] = {
+    {{190, 62, 193}, 4, ColourRange::full, {kAligned, kAligned, kAligned, kAligned}},
+    {{254, 90, 254}, 8, ColourRange::limited, {kOther, kOther, kOther, kOther}},
+    {{322, 106, 384}, 16, ColourRange::limited, {kAligned, kWide, kSmall, kOther}}};
 
 Case random_case(unsigned seed, int cameras) {
   Random random(seed);
@@ -250,9 +254,7 @@ Case random_case(unsigned seed, int cameras) {
   c.panorama = kind.layout;
   c.range = kind.range;
   for (int n = 0; n < cameras; ++n) {
-    const int w = 2 * random.whole(20, 200), h = 2 * random.whole(12, 100);
-    const int pitch = random.whole(0, 2) ? (w + 63) / 64 * 64 : w + 2 * random.whole(0, 5);
-    c.cameras.push_back(random_picture(random, w, h, pitch));
+    c.cameras.push_back(random_picture(random, kind.cameras[static_cast<std::size_t>(n)]));
     const ColourGains gains{random.real(0.5, 2), random.real(0.5, 2), random.real(0.5, 2),
                             random.real(0.5, 2)};
     c.colours[static_cast<std::size_t>(n)] =

@@ -59,6 +59,18 @@ TEST(Import, AsksForOpenSizes) {
   EXPECT_EQ(report.outputs, std::vector<std::string>{"y 2x3x12x20"});
 }
 
+TEST(Import, SaysWhenConstantsTieAModelToItsSize) {
+  Model m;
+  m.input("x", {1, 2, 4, 4})
+      .integers("to", {1, 32})
+      .node("Reshape", {"x", "to"}, {"y"})
+      .output("y");
+  EXPECT_EQ(refusal(m), "");
+  compile::Options options;
+  options.width = options.height = 8;
+  expect_words(refusal(m, options), {"node_y", "1x2x8x8", "1x32", "export it"});
+}
+
 TEST(Import, NamesWhatIsNotSupported) {
   Model m;
   m.input("x", {1, 3, 8, 8}).input("z", {4}).node("Einsum", {"x", "z"}, {"y"}).output("y");
@@ -272,7 +284,7 @@ TEST_F(Folder, CarriesMetadata) {
   auto* p = m.proto.add_metadata_props();
   p->set_key("names");
   p->set_value("{0: 'ball'}");
-  const Plan plan = compiled(m);
+  const Plan plan = Plan::from_bytes(compile::compile_bytes(m.bytes(), "m.onnx", {}));
   EXPECT_EQ(plan.metadata("names"), "{0: 'ball'}");
   EXPECT_EQ(plan.metadata("absent"), "");
   EXPECT_EQ(plan.target(), "cpu");

@@ -200,8 +200,10 @@ inline std::vector<Tensor> run(const Plan& plan, const std::vector<Tensor>& inpu
   return results;
 }
 
+// For the device that it runs on.
 inline Plan compiled(const Model& model, compile::Options options = {},
                      compile::Report* report = nullptr) {
+  options.target = device().info().kind == gpu::Kind::gpu ? "gpu" : "cpu";
   return Plan::from_bytes(compile::compile_bytes(model.bytes(), "test.onnx", options, report));
 }
 

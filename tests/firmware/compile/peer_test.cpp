@@ -136,6 +136,7 @@ void compare_network(const Network& network, bool every_layer, bool fuse) {
   compile::Options options;
   options.keep_all_tensors = every_layer;
   options.fuse = fuse;
+  options.target = device().info().kind == gpu::Kind::gpu ? "gpu" : "cpu";
   const auto bytes = file_bytes(path);
   const Plan plan = Plan::from_bytes(compile::compile_bytes(bytes, path.string(), options));
   auto queue = device().make_queue();

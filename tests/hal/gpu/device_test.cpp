@@ -1,11 +1,11 @@
 // The OpenCL device: choice, memory that host and kernels share, chaining by events, program cache.
 // SPDX-License-Identifier: Apache-2.0
-#include "hal/gpu/gpu.hpp"
+#include <fstream>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <fstream>
+#include "hal/gpu/gpu.hpp"
 
 namespace gantry {
 namespace {
@@ -50,8 +50,10 @@ TEST(GpuDevice, ChainsUploadKernelsAndDownloadAcrossQueuesByEvents) {
   ASSERT_EQ(gpu::set_value(kernel, 1, 5), Status::ok);
   cl::Event uploaded, added, added_again, downloaded;
   ASSERT_EQ(gpu::upload(first, memory, memory.bytes, {}, &uploaded), Status::ok);
-  ASSERT_EQ(gpu::launch(first, kernel, gpu::Range(kCount), nullptr, {uploaded()}, &added), Status::ok);
-  ASSERT_EQ(gpu::launch(second, kernel, gpu::Range(kCount), nullptr, {added()}, &added_again), Status::ok);
+  ASSERT_EQ(gpu::launch(first, kernel, gpu::Range(kCount), nullptr, {uploaded()}, &added),
+            Status::ok);
+  ASSERT_EQ(gpu::launch(second, kernel, gpu::Range(kCount), nullptr, {added()}, &added_again),
+            Status::ok);
   ASSERT_EQ(gpu::download(first, memory, memory.bytes, {added_again()}, &downloaded), Status::ok);
   gpu::flush(first);
   gpu::flush(second);
@@ -69,7 +71,8 @@ TEST(GpuDevice, ProgramCacheIsUsedAndADamagedOneIsReplaced) {
     auto program = device.build("add", kAdd);
     EXPECT_NO_THROW(cl::Kernel(program, "add"));
     int files = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(cache)) file = entry.path(), ++files;
+    for (const auto& entry : std::filesystem::directory_iterator(cache))
+      file = entry.path(), ++files;
     ASSERT_EQ(files, 1);
     if (round == 1) {  // flip a byte in the middle
       std::fstream f(file, std::ios::in | std::ios::out | std::ios::binary);
