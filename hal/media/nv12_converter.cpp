@@ -1,4 +1,4 @@
-// 8-bit 4:2:0 to NV12 in one pass; libswscale for the rest.
+// Writes decoded pictures as NV12 into surfaces: 8-bit 4:2:0 in one pass, all else through libswscale.
 // SPDX-License-Identifier: Apache-2.0
 #include "hal/media/nv12_converter.hpp"
 
