@@ -258,6 +258,78 @@ TEST(Shapes, FoldShapeArithmetic) {
   EXPECT_EQ(compiled(cases.model).steps().size(), 1u);  // the copy to the output
 }
 
+TEST(Shapes, FoldRangesFillsAndCasts) {
+  Cases cases;
+  const Tensor x({6}, 2);
+  const std::string range = cases.node(
+      "Range", {cases.integers({1}, true), cases.integers({13}, true), cases.integers({2}, true)});
+  const std::string real = cases.node("Cast", {range});
+  cases.model.set("to", 1);
+  const std::string ones = cases.node("ConstantOfShape", {cases.integers({6})});
+  const std::string sum = cases.node("Add", {real, ones});
+  Tensor want({6});
+  for (std::int64_t i = 0; i < 6; ++i) want[i] = 2 * static_cast<float>(1 + 2 * i);
+  cases.expect(cases.node("Mul", {cases.input(x), sum}), want, "range", 0);
+  cases.check();
+  EXPECT_EQ(compiled(cases.model).steps().size(), 1u);  // the product alone
+}
+
+// What was an attribute before it became an input.
+TEST(Shapes, ReadOlderOpsets) {
+  Random r(12);
+  Cases cases(9);
+  const Tensor x = r.tensor({2, 1, 6, 8});
+  const std::string in = cases.input(x);
+  const std::string cut = cases.node("Slice", {in});
+  cases.model.set("starts", Shape{1, -3}).set("ends", Shape{100, -1}).set("axes", Shape{2, 3});
+  cases.expect(cut,
+               picked(x, {2, 1, 5, 2},
+                      [](const Shape& i) {
+                        return Shape{i[0], 0, i[2] + 1, i[3] + 5};
+                      }),
+               "slice", 0);
+  const std::string squeezed = cases.node("Squeeze", {in});
+  cases.model.set("axes", Shape{1});
+  Tensor flat = x;
+  flat.shape = {2, 6, 8};
+  cases.expect(squeezed, flat, "squeeze", 0);
+  const std::string back = cases.node("Unsqueeze", {squeezed});
+  cases.model.set("axes", Shape{1});
+  cases.expect(back, x, "unsqueeze", 0);
+  const std::string padded = cases.node("Pad", {in});
+  cases.model.set("pads", Shape{0, 0, 1, 0, 0, 0, 0, 2});
+  cases.expect(
+      padded,
+      [&] {
+        Tensor want({2, 1, 7, 10});
+        each_index(x.shape, [&](const Shape& i) {
+          want[want.at({i[0], 0, i[2] + 1, i[3]})] = x[x.at(i)];
+        });
+        return want;
+      }(),
+      "pad", 0);
+  const std::string a = cases.fresh(), b = cases.fresh();
+  cases.model.node("Split", {in}, {a, b}).set("axis", 3).set("split", Shape{3, 5});
+  cases.expect(b,
+               picked(x, {2, 1, 6, 5},
+                      [](const Shape& i) {
+                        return Shape{i[0], 0, i[2], i[3] + 3};
+                      }),
+               "split", 0);
+  // Softmax over everything from the axis on.
+  const std::string soft = cases.node("Softmax", {in});
+  cases.model.set("axis", 1);
+  Tensor want(x.shape);
+  for (std::int64_t n = 0; n < 2; ++n) {
+    double sum = 0;
+    for (std::int64_t i = 0; i < 48; ++i) sum += std::exp(double{x[n * 48 + i]});
+    for (std::int64_t i = 0; i < 48; ++i)
+      want[n * 48 + i] = static_cast<float>(std::exp(double{x[n * 48 + i]}) / sum);
+  }
+  cases.expect(soft, want, "softmax", 1e-5f);
+  cases.check();
+}
+
 TEST(Layout, ReshapedStridesAreThoseOfTheSameElements) {
   Random r(9);
   int expressed = 0;
