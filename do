@@ -52,6 +52,18 @@ build() {
   cmake --build --preset "$preset"
 }
 
+# The engine that the network compiler is compared with; without npm those tests skip, saying so.
+peers() {
+  if ! command -v npm >/dev/null; then
+    echo "no npm: the comparison with onnxruntime is skipped"
+    return 0
+  fi
+  mkdir -p build/peers
+  cp tests/peers/package.json tests/peers/package-lock.json build/peers/
+  (cd build/peers && npm ci --ignore-scripts --no-audit --no-fund --silent) ||
+    echo "npm failed: the comparison with onnxruntime is skipped"
+}
+
 tests_of() {
   preset=$1
   shift
@@ -71,6 +83,7 @@ case "$word" in
     exec build/release/gantry run --config firmware/config/demo.toml ;;
   test)
     need build test lint
+    peers
     build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
     tests_of release
     tests/check_format
@@ -78,6 +91,7 @@ case "$word" in
     tests/fuzz/run 5 ;;
   quick)
     need build test
+    peers
     build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
     tests_of release ;;
   asan | tsan)
@@ -93,6 +107,7 @@ case "$word" in
     tests/soak "${1-600}" ;;
   long)
     need build test
+    peers
     build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
     GANTRY_LONG=1 ctest --test-dir build/release --output-on-failure ;;
   bench)

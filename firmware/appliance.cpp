@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "firmware/appliance.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -34,7 +35,8 @@ Appliance::Appliance(const Config& config)
       when_full_(config.pace == Pace::fast ? WhenFull::wait : WhenFull::drop_oldest),
       device_(config.gpu, config.program_cache),
       rig_(read_rig_file(config.rig_file)),
-      upload_queue_(device_.make_queue()) {
+      upload_queue_(device_.make_queue()),
+      fetch_queue_(device_.make_queue()) {
   make_cameras();
   mesh_ = make_mesh(rig_);
   budget_memory();
@@ -122,6 +124,9 @@ void Appliance::budget_memory() {
     options.delay_ns = std::llround(delay_s * 1e9);
     b.add("delay ring", ring_capacity(options), panorama.bytes(), where);
     b.add("panoramas outside the ring", kPanoramasOutsideRing, panorama.bytes(), where);
+    if (!shared && records_panorama())
+      b.add("panoramas, pinned", ring_capacity(options) + kPanoramasOutsideRing, panorama.bytes(),
+            Where::pinned);
     b.add("views", kViewSurfaces + OutputLink::capacity() * config_.outputs.size(), view.bytes(),
           where);
     return b;
@@ -151,6 +156,11 @@ void Appliance::budget_memory() {
   budget_.check(read_memory_limits(device_.info()), settings);
 }
 
+bool Appliance::records_panorama() const {
+  return std::any_of(config_.outputs.begin(), config_.outputs.end(),
+                     [](const OutputConfig& o) { return o.kind == OutputConfig::Kind::panorama; });
+}
+
 void Appliance::make_panorama() {
   std::vector<Nv12Layout> layouts;
   for (auto& line : cameras_) {
@@ -168,8 +178,8 @@ void Appliance::make_panorama() {
 
   const auto layout = nv12_layout(rig_.rig.panorama.width, rig_.rig.panorama.height);
   const auto in_ring = static_cast<std::uint32_t>(ring_capacity(pacer_options()));
-  panoramas_ =
-      make_surface_pool(device_, layout, in_ring + kPanoramasOutsideRing, gpu::Access::device);
+  panoramas_ = make_surface_pool(device_, layout, in_ring + kPanoramasOutsideRing,
+                                 records_panorama() ? gpu::Access::download : gpu::Access::device);
   StitcherConfig stitching = stitcher_config(rig_.rig);
   stitching.profile = true;
   stitching.colour_match = config_.colour_match;
@@ -221,13 +231,16 @@ void Appliance::make_outputs() {
     encoder.frames_per_second = rate;
     encoder.matrix = rig_.rig.matrix;
     encoder.range = rig_.rig.range;
+    // Views come to the host by the virtual camera, panoramas only where they are recorded.
+    const cl::CommandQueue* fetch =
+        panorama && !device_.info().host_memory ? &fetch_queue_ : nullptr;
     const auto wire = [&](auto& line, auto time_of) {
       line.path = output.shown_path;
       line.encoder = media::open_encoder(encoder);
       using Line = std::remove_reference_t<decltype(line)>;
       line.link = std::make_unique<typename decltype(Line::link)::element_type>(when_full_);
       line.stage = std::make_unique<typename decltype(Line::stage)::element_type>(
-          *line.link, *line.encoder, time_of, telemetry_.encode);
+          *line.link, *line.encoder, time_of, fetch, telemetry_.encode);
     };
     if (panorama) {
       if (panorama_output_)

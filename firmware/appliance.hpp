@@ -86,6 +86,7 @@ class Appliance {
   void make_threads();
   void start_thread(std::string name, ThreadRole role, std::function<bool()> step);
   PacerOptions pacer_options() const;
+  bool records_panorama() const;
   void report_cameras(RunReport& report) const;
   void report_drops(RunReport& report) const;
   void report_memory(RunReport& report) const;
@@ -100,7 +101,7 @@ class Appliance {
   gpu::Device device_;
   RigFile rig_;
   StitchMesh mesh_;
-  cl::CommandQueue upload_queue_;
+  cl::CommandQueue upload_queue_, fetch_queue_;
 
   // --- cameras to pairs
   std::vector<CameraLine> cameras_;

@@ -12,8 +12,11 @@ namespace gantry {
 template <typename Frame, std::size_t N>
 class OutputStage {
  public:
-  OutputStage(Link<Frame, N>& in, Encoder& encoder, std::int64_t Frame::*time_of, Latency& busy)
-      : in_(in), encoder_(encoder), time_of_(time_of), busy_(busy) {}
+  // `fetch`: brings the picture's bytes to the host first, on devices with memory of their own; null:
+  // they are there when the frame is ready.
+  OutputStage(Link<Frame, N>& in, Encoder& encoder, std::int64_t Frame::*time_of,
+              const cl::CommandQueue* fetch, Latency& busy)
+      : in_(in), encoder_(encoder), time_of_(time_of), fetch_(fetch), busy_(busy) {}
 
   // One picture. False when no more will come; the file is complete then. The encoder's thread.
   bool step() noexcept {
@@ -26,7 +29,7 @@ class OutputStage {
       ++undelivered_;
       return true;
     }
-    gpu::wait(frame.ready);
+    bring_to_host(frame);
     const auto start_ns = clock::now_ns();
     if (encoder_.write(frame.surface, frame.*time_of_) != Status::ok) {
       lost_ = true;  // the encoder has said why
@@ -41,9 +44,19 @@ class OutputStage {
   std::uint64_t undelivered() const { return undelivered_; }
 
  private:
+  void bring_to_host(const Frame& frame) noexcept {
+    cl::Event here = frame.ready;
+    if (fetch_) {
+      const auto& memory = frame.surface->memory;
+      gpu::download(*fetch_, memory, memory.bytes, {frame.ready()}, &here);
+    }
+    gpu::wait(here);
+  }
+
   Link<Frame, N>& in_;
   Encoder& encoder_;
   std::int64_t Frame::*time_of_;
+  const cl::CommandQueue* fetch_;
   Latency& busy_;
   bool lost_ = false;
   std::uint64_t undelivered_ = 0;

@@ -148,6 +148,29 @@ TEST(Film, RealTimeShowsEachPictureItsDelayAfterItsCapture) {
   EXPECT_EQ(r.frame_thread_allocations, 0u);
 }
 
+TEST(Film, ViewAndPanoramaAreRecordedAtTheSameTime) {
+  test::Folder folder;
+  const auto r =
+      test::film(test::demo_text("pace = \"fast\"\nduration = 1\ndelay = 0.4",
+                                 "[director]\nmode = \"sweep\"\nwidth = 640\nheight = "
+                                 "360\n[[output]]\npath = \"view.mp4\"\n"
+                                 "[[output]]\npath = \"panorama.mkv\"\npicture = \"panorama\"\n"),
+                 folder.path());
+  expect_sums(r);
+  ASSERT_EQ(r.outputs.size(), 2u);
+  for (const auto& output : r.outputs) EXPECT_EQ(output.frames, 30u) << output.path;
+  int pictures = 0;
+  test::read_film(folder.path() / "panorama.mkv", [&](const Surface& s, std::int64_t) {
+    ++pictures;
+    EXPECT_EQ(s.layout.width, 950);
+    // Grass in the middle, sky above: the right way up.
+    const auto at = [&](int x, int y) { return s.chroma()[y / 2 * s.layout.pitch + x / 2 * 2]; };
+    EXPECT_LT(at(600, 250), 120) << "Cb of grass";
+    EXPECT_GT(at(300, 10), 128) << "Cb of the sky";
+  });
+  EXPECT_EQ(pictures, 30);
+}
+
 TEST(Film, DelayZeroWorks) {
   test::Folder folder;
   const auto r = test::film(board_film(demo_board(), "duration = 1.5\ndelay = 0"), folder.path());

@@ -228,24 +228,24 @@ class Cases {
 
   std::string fresh() { return "v" + std::to_string(names_++); }
   std::string input(const Tensor& t) {
-    const std::string name = fresh();
+    std::string name = fresh();
     model.input(name, t.shape);
     inputs_.push_back(t);
     return name;
   }
   std::string weights(const Tensor& t) {
-    const std::string name = fresh();
+    std::string name = fresh();
     model.weights(name, t);
     return name;
   }
   std::string integers(const std::vector<std::int64_t>& values, bool scalar = false) {
-    const std::string name = fresh();
+    std::string name = fresh();
     model.integers(name, values, scalar);
     return name;
   }
   // Adds a node with one output, whose attributes are set through `model`.
   std::string node(const std::string& op, const std::vector<std::string>& inputs) {
-    const std::string name = fresh();
+    std::string name = fresh();
     model.node(op, inputs, {name});
     return name;
   }

@@ -83,7 +83,13 @@ std::map<std::string, Tensor> peer_outputs(
                static_cast<std::streamsize>(tensor.values.size() * sizeof(float)));
     std::string dims;
     for (const auto d : tensor.shape) dims += (dims.empty() ? "" : "x") + std::to_string(d);
-    command += " '" + name + "=" + dims + "=" + file.string() + "'";
+    command.append(" '")
+        .append(name)
+        .append("=")
+        .append(dims)
+        .append("=")
+        .append(file.string())
+        .append("'");
   }
   std::map<std::string, Tensor> outputs;
   const int status = std::system(command.c_str());
