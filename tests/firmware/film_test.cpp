@@ -1,8 +1,12 @@
 // The whole machine, from simulated cameras to a film: order, delay, counts, and what ends it.
 // SPDX-License-Identifier: Apache-2.0
 #include <array>
+#include <thread>
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
 
 #include "hal/camera/sim_time_code.hpp"
 #include "tests/firmware/filming.hpp"
@@ -189,6 +193,57 @@ TEST(Film, AStitcherThatCannotKeepUpCostsPicturesThatAreAllCounted) {
   for (const auto& [stage, drops] : r.drops) dropped += drops;
   for (const auto& c : r.cameras) dropped += c.gaps;
   EXPECT_GT(dropped, 0u) << "240 pictures a second at 1920x1080 are too many for any test machine";
+}
+
+// A peer that takes the connection and then reads nothing until it hangs up.
+class DeafPeer {
+ public:
+  explicit DeafPeer(int seconds) {
+    listener_ = socket(AF_INET, SOCK_STREAM, 0);
+    const int small = 4096;
+    setsockopt(listener_, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    bind(listener_, reinterpret_cast<sockaddr*>(&address), length);
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &length);
+    port_ = ntohs(address.sin_port);
+    listen(listener_, 1);
+    thread_ = std::thread([this, seconds] {
+      const int connection = accept(listener_, nullptr, nullptr);
+      clock::sleep_until_ns(clock::now_ns() + seconds * clock::kSecond_ns);
+      close(connection);
+      close(listener_);
+    });
+  }
+  ~DeafPeer() { thread_.join(); }
+  int port() const { return port_; }
+
+ private:
+  int listener_ = -1, port_ = 0;
+  std::thread thread_;
+};
+
+TEST(Film, AStalledOutputCostsItsOwnPicturesAndNobodyElses) {
+  signal(SIGPIPE, SIG_IGN);
+  test::Folder folder;
+  DeafPeer peer(7);
+  const auto r = test::film(
+      test::demo_text(
+          "duration = 3\ndelay = 0.5",
+          "[director]\nmode = \"sweep\"\nwidth = 1280\nheight = 720\n[[output]]\npath = "
+          "\"film.mkv\"\n"
+          "preset = \"ultrafast\"\n" +
+              fmt::format(
+                  "[[output]]\npath = \"tcp://127.0.0.1:{}\"\npreset = \"ultrafast\"\nquality = 1\n"
+                  "slate = false\n",
+                  peer.port())),
+      folder.path());
+  EXPECT_GT(r.presented, 80u);
+  EXPECT_GT(r.outputs.at(0).frames, 75u) << "the file beside the stalled stream";
+  EXPECT_GT(r.outputs.at(1).dropped, 10u) << "the stream that nobody reads";
+  for (const auto& c : r.cameras) EXPECT_EQ(c.dropped, 0u) << c.name;
 }
 
 TEST(Film, ALossyCameraIsCounted) {
