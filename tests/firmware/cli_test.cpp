@@ -156,8 +156,10 @@ TEST(CommandLine, SimAndStitchMakeAPanoramaFromTruthfulPictures) {
   EXPECT_GT(std::filesystem::file_size(folder.path() / "pano.png"), 100'000u);
 }
 
-// Starts filming in a child process, sends it a signal after a while, and waits.
-int film_and_signal(const std::filesystem::path& config, int signal, int after_ms) {
+// Starts filming in a child process and sends it a signal `after_ms` later, or, with `once_there`,
+// that long after the film's file has appeared; waits for its end.
+int film_and_signal(const std::filesystem::path& config, int signal, int after_ms,
+                    const std::filesystem::path& once_there = {}) {
   const pid_t child = fork();
   if (child == 0) {
     std::freopen("/dev/null", "w", stdout);
@@ -165,6 +167,10 @@ int film_and_signal(const std::filesystem::path& config, int signal, int after_m
     execl(GANTRY_BINARY, GANTRY_BINARY, "run", "--config", config.c_str(), nullptr);
     _exit(127);
   }
+  const auto give_up_ns = clock::now_ns() + 60 * clock::kSecond_ns;
+  while (!once_there.empty() && !std::filesystem::exists(once_there) &&
+         clock::now_ns() < give_up_ns)
+    clock::sleep_until_ns(clock::now_ns() + 10 * clock::kMillisecond_ns);
   clock::sleep_until_ns(clock::now_ns() + after_ms * clock::kMillisecond_ns);
   kill(child, signal);
   int status = 0;
@@ -189,13 +195,14 @@ void signal_at_random(int signal, int times, unsigned seed) {
               "delay = 0.3",
               "[director]\nmode = \"sweep\"\nwidth = 640\nheight = 360\n[[output]]\npath = \"" +
                   name + "\"\npreset = \"ultrafast\"\n"));
+    const auto film = folder.path() / name;
+    // Every fourth try may come before there is a film; the others while it grows.
     const int status = film_and_signal(folder.path() / "film.toml", signal,
-                                       static_cast<int>(300 + random() % 3000));
+                                       static_cast<int>(random() % 3000), i % 4 == 3 ? "" : film);
     if (signal != SIGKILL) {
       EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0)
           << "signal " << signal << ", try " << i;
     }
-    const auto film = folder.path() / name;
     // A process that is killed before its first whole piece leaves a file without a picture.
     if (!std::filesystem::exists(film) || std::filesystem::file_size(film) < 20'000) continue;
     ++films;

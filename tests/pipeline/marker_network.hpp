@@ -48,9 +48,9 @@ class MarkerNetwork {
     step.layer = w.text("pick");
     step.family = w.text("nn_gather");
     step.kernel = w.text("gather");
-    step.dimensions = 3;
-    step.global[0] = 1, step.global[1] = static_cast<std::uint64_t>(picks);
-    step.global[2] = static_cast<std::uint64_t>(batch);
+    step.dimensions = 2;
+    step.global[0] = static_cast<std::uint64_t>(picks);
+    step.global[1] = static_cast<std::uint64_t>(batch), step.global[2] = 1;
     step.argument_count = 6;
     std::vector<MetadataRecord> metadata;
     if (!names.empty()) metadata.push_back({w.text("names"), w.text(names)});
