@@ -48,6 +48,7 @@ int Builder::scalar(double v, Type type) {
 
 std::vector<int> Builder::add_all(Operation operation, const std::vector<int>& inputs) {
   std::vector<const Value*> values;
+  values.reserve(inputs.size());
   for (const int v : inputs) values.push_back(v == kAbsent ? nullptr : &value(v));
   const auto results = infer(operation, values);
   if (!inputs.empty() && changes_nothing(operation, *values[0], results[0])) return {inputs[0]};

@@ -80,7 +80,7 @@ Inferred shape_of(const ConvTranspose& op, const Inputs& in) {
 Inferred shape_of(const Pool& op, const Inputs& in) {
   const Shape& x = in[0]->shape;
   require(x.size() == 4, "two spatial dimensions are supported");
-  const Inferred out{
+  Inferred out{
       {x[0], x[1], windows(x[2], op.window, 0, op.ceil), windows(x[3], op.window, 1, op.ceil)}};
   for (int a = 0; a < 2; ++a)
     require(op.window.pad_begin[a] < op.window.kernel[a] * op.window.dilation[a],

@@ -220,12 +220,11 @@ class LayoutPass {
   }
 
   void place_view(const Node& node) {
-    const int out = node.outputs[0];
+    const int out = node.outputs[0], in = node.inputs[0];
     if (placed(out)) return;
-    int in = node.inputs[0];
     place_constant(in);
     auto where = view(node, in);
-    if (!where) where = view(node, in = copied(in, node.layer));
+    if (!where) where = view(node, copied(in, node.layer));
     placement(out) = *where;
   }
 

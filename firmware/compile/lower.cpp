@@ -119,6 +119,7 @@ Operand Lowering::table(const std::vector<std::int64_t>& entries) {
   const auto known = tables_.find(entries);
   if (known != tables_.end()) return {known->second, shape, {1}};
   std::vector<std::int32_t> ints;
+  ints.reserve(entries.size());
   for (const auto e : entries) ints.push_back(KernelArgument(e).value.integer);
   const int root = weights_root(ints.data(), ints.size() * sizeof(std::int32_t), shape[0]);
   const auto t = add_tensor({"", root, Plan::Element::i32, 0, shape, {1}});

@@ -253,7 +253,7 @@ void gather_elements(OperatorCall& call) {
 }
 
 void shape_of(OperatorCall& call) {
-  const Shape s = call.shape(0);
+  const Shape& s = call.shape(0);
   const auto rank = call.rank(0);
   const auto bounded = [&](std::int64_t v) {
     return std::clamp<std::int64_t>(v < 0 ? v + rank : v, 0, rank);
@@ -317,7 +317,7 @@ struct Blocks {
 };
 
 Blocks blocks_of(OperatorCall& call) {
-  const Shape s = call.shape(0);
+  const Shape& s = call.shape(0);
   const std::int64_t b = call.integer("blocksize", 0);
   if (s.size() != 4 || b < 1 || b > 1024)
     throw std::invalid_argument("an image and a blocksize are needed");

@@ -108,11 +108,10 @@ Constant read_tensor(const TensorProto& t) {
         read_either<std::int16_t>(t, t.int32_data(), c.integers, n, same);
         break;
       case TensorProto::INT8:
-        read_either<std::int8_t>(t, t.int32_data(), c.integers, n, same);
+        read_either<std::int8_t>(t, t.int32_data(), c.integers, n,
+                                 [](std::int8_t v) { return std::int64_t{v}; });
         break;
       case TensorProto::UINT8:
-        read_either<std::uint8_t>(t, t.int32_data(), c.integers, n, same);
-        break;
       case TensorProto::BOOL:
         read_either<std::uint8_t>(t, t.int32_data(), c.integers, n, same);
         break;

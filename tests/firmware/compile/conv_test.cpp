@@ -45,7 +45,7 @@ Tensor convolve(const Case& c, const Tensor& x, const Tensor& w, const Tensor& b
 
 std::string add_conv(Cases& cases, const Case& c, const std::string& x, const Tensor& w,
                      const Tensor& bias) {
-  const std::string y = cases.node("Conv", {x, cases.weights(w), cases.weights(bias)});
+  std::string y = cases.node("Conv", {x, cases.weights(w), cases.weights(bias)});
   cases.model.set("group", c.group).set("strides", Shape(c.stride, c.stride + 2));
   cases.model.set("dilations", Shape(c.dilation, c.dilation + 2))
       .set("pads", Shape(c.pad, c.pad + 4));

@@ -271,8 +271,10 @@ TEST(Reduce, TakesAnyAxes) {
   const std::pair<const char*, int> ops[] = {{"ReduceMean", 0}, {"ReduceMax", 1},  {"ReduceMin", 2},
                                              {"ReduceL2", 3},   {"ReduceProd", 4}, {"ReduceL1", 5}};
   const Shape axes_lists[] = {{0}, {1}, {-1}, {1, 2}, {2, 3}, {0, 3}, {0, 1, 2, 3}};
-  for (const auto& [name, kind] : ops)
+  for (const auto& op : ops)
     for (const auto& axes : axes_lists) {
+      const char* name = op.first;
+      const int kind = op.second;
       const bool keep = r.flip();
       const Tensor x = r.tensor({2, 3, 4, 19}, -1.5f, 1.5f);
       std::vector<bool> reduced(4);

@@ -372,8 +372,7 @@ TEST(Layout, JoinsInPlace) {
   const Tensor x = r.tensor({2, 8, 20, 20});
   const std::string in = cases.input(x);
   const auto conv = [&](const std::string& v, std::int64_t from, std::int64_t to) {
-    const std::string y = cases.node("Conv", {v, cases.weights(r.tensor({to, from, 1, 1}))});
-    return y;
+    return cases.node("Conv", {v, cases.weights(r.tensor({to, from, 1, 1}))});
   };
   const std::string whole = conv(in, 8, 8), a = cases.fresh(), b = cases.fresh();
   cases.model.node("Split", {whole, cases.integers({4, 4})}, {a, b}).set("axis", 1);

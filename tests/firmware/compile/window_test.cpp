@@ -19,7 +19,7 @@ TEST(Pool, MatchesItsDefinition) {
       d[a] = average ? 1 : r.integer(1, 2);
       p[a] = r.integer(0, k[a] - 1);
       p[a + 2] = r.integer(0, k[a] - 1);
-      const std::int64_t in = x.shape[static_cast<std::size_t>(2 + a)];
+      const std::int64_t in = x.shape[2 + static_cast<std::size_t>(a)];
       const std::int64_t room = in + p[a] + p[a + 2] - d[a] * (k[a] - 1) - 1;
       out[a] = (room + (ceil ? s[a] - 1 : 0)) / s[a] + 1;
       if (ceil && (out[a] - 1) * s[a] >= in + p[a]) --out[a];
@@ -137,7 +137,7 @@ TEST(Resize, FollowsCoordinateModes) {
         });
         std::vector<std::string> inputs{cases.input(x), ""};
         if (by_size) {
-          inputs.push_back("");
+          inputs.emplace_back();
           inputs.push_back(cases.integers(want.shape));
         } else {
           Tensor scales({4}, 1);
@@ -149,7 +149,9 @@ TEST(Resize, FollowsCoordinateModes) {
         cases.model.set("mode", linear ? "linear" : "nearest");
         cases.model.set("coordinate_transformation_mode", mode.c_str());
         if (!linear) cases.model.set("nearest_mode", rounding.c_str());
-        cases.expect(y, want, mode + " " + rounding + (by_size ? " by size" : ""));
+        cases.expect(
+            y, want,
+            std::string(mode).append(" ").append(rounding).append(by_size ? " by size" : ""));
       }
   cases.check();
 }
