@@ -7,8 +7,9 @@
 //   sample     h = (a << 7) + f (b − a) for the upper and lower two taps, v = h0 + ((h1 − h0) g + 64 >> 7):
 //              1/128 code values
 //   luma       ((v · gain) >> 16) + offset, clamped to 0 … 255: 1/32 code values
-//   chroma     2×2 matrix on (Cb, Cr) − 128 plus a multiple of the panorama's own luma there: equal to
-//              gains of R, G and B but for the small part of luma that comes from chroma
+//   chroma     2×2 matrix on (Cb, Cr) − 128 plus a multiple of the panorama's own luma there, rounded and
+//              clamped likewise: equal to gains of R, G and B but for the small part of luma that comes
+//              from chroma
 //   blend      Σ (value · weight) >> 16 in 1/256 code values; what the weights leave over is background
 // Chroma samples lie on even luma columns, half-way between two luma lines (MPEG-2), in cameras and
 // panorama alike.
@@ -19,8 +20,8 @@
 // `stitch_staged`, for GPUs, gives one to a work-group, which samples from local memory. What either way
 // cannot take goes by blocks of two lines from global memory.
 //
-// -D: LOG_STEP, NODE_COLUMNS, NODES (per camera), WIDTH, HEIGHT, PITCH (panorama), TILE_COLUMNS,
-//     TILE_ROWS, BLACK (luma), SLATE (luma), and FORMAT0 to FORMAT3: width, height and pitch of the
+// -D: CAMERAS, LOG_STEP, NODE_COLUMNS, NODES (per camera), WIDTH, HEIGHT, PITCH (panorama), TILE_COLUMNS,
+//     TILE_ROWS, JOBS_AT_ONCE, LUMA_LINES and CHROMA_LINES (staged), BLACK (luma), SLATE (luma), and FORMAT0 to FORMAT3: width, height and pitch of the
 //     cameras' pictures as (int4)
 
 #define INLINE static inline __attribute__((always_inline))
@@ -35,20 +36,23 @@
 
 #define HALF_LINE 32768  // 1/2^16 pixel
 
+// 128 and half of what is shifted away, 1/2^20 code value.
+#define CHROMA_BIAS ((128 << 20) + (1 << 14))
+
 typedef struct {
   int width, height, pitch;
-  ushort luma_gain;        // 1/2^14
-  short luma_offset;       // 1/32 code value
-  short4 chroma;           // rows of the matrix, 1/2^13
-  short2 chroma_per_luma;  // 1/2^13
+  int luma_gain;         // 1/2^14
+  int luma_offset;       // 1/32 code value
+  int4 chroma;           // rows of the matrix, 1/2^13
+  int2 chroma_per_luma;  // 1/2^13
 } Picture;
 
-INLINE Picture picture_of(int4 format, short8 colour) {
+INLINE Picture picture_of(int4 format, int8 colour) {
   Picture p;
   p.width = format.x;
   p.height = format.y;
   p.pitch = format.z;
-  p.luma_gain = (ushort)colour.s0;
+  p.luma_gain = colour.s0;
   p.luma_offset = colour.s1;
   p.chroma = colour.s2345;
   p.chroma_per_luma = colour.s67;
@@ -75,7 +79,7 @@ INLINE int bilinear(int a, int b, int c, int d, int f, int g) {
 }
 
 INLINE int corrected_luma(int v, Picture p) {
-  return clamp((int)(((uint)v * p.luma_gain) >> 16) + p.luma_offset, 0, 255 << 5);
+  return clamp((int)(((uint)v * (uint)p.luma_gain) >> 16) + p.luma_offset, 0, 255 << 5);
 }
 
 // Where a sample's four taps lie: columns left and right in two lines, and the position between them.
@@ -120,29 +124,34 @@ INLINE int2 chroma_at(__global const uchar* luma, Picture p, int x, int y, int l
   const int middle = 128 << 7;
   const int cb = bilinear(a & 255, b & 255, c & 255, d & 255, t.f, t.g) - middle;
   const int cr = bilinear(a >> 8, b >> 8, c >> 8, d >> 8, t.f, t.g) - middle;
-  const int2 own = (int2)((cb * p.chroma.x + 16384) >> 15, (cb * p.chroma.z + 16384) >> 15) +
-                   (int2)((cr * p.chroma.y + 16384) >> 15, (cr * p.chroma.w + 16384) >> 15);
-  const int2 cross = ((luma_sum << 6) * convert_int2(p.chroma_per_luma) + 16384) >> 15;
-  return clamp(own + cross + (128 << 5), 0, 255 << 5);
+  const int luma = luma_sum << 6;
+  const int2 v = (int2)(cb * p.chroma.x + cr * p.chroma.y + luma * p.chroma_per_luma.x,
+                        cb * p.chroma.z + cr * p.chroma.w + luma * p.chroma_per_luma.y);
+  return clamp((v + CHROMA_BIAS) >> 15, 0, 255 << 5);
 }
 
 // Of each camera: its picture and its colour.
 #define ARGUMENTS                                                                            \
-  __global const uchar *restrict camera0, short8 colour0, __global const uchar *restrict camera1,   \
-      short8 colour1, __global const uchar *restrict camera2, short8 colour2,                       \
-      __global const uchar *restrict camera3, short8 colour3, __global const int *restrict nodes,   \
+  __global const uchar *restrict camera0, int8 colour0, __global const uchar *restrict camera1,   \
+      int8 colour1, __global const uchar *restrict camera2, int8 colour2,                       \
+      __global const uchar *restrict camera3, int8 colour3, __global const int *restrict nodes,   \
       __global const ushort *restrict weights, __global uchar *panorama
 #define PASSED                                                                                \
   camera0, colour0, camera1, colour1, camera2, colour2, camera3, colour3, nodes, weights, panorama
-#define OF_CAMERA(what, number)    \
-  ((number) == 0   ? what##0       \
-   : (number) == 1 ? what##1       \
-   : (number) == 2 ? what##2       \
-                   : what##3)
+#if CAMERAS == 1
+#define OF_CAMERA(what, number) what##0
+#elif CAMERAS == 2
+#define OF_CAMERA(what, number) ((number) == 0 ? what##0 : what##1)
+#else
+#define OF_CAMERA(what, number) \
+  ((number) == 0 ? what##0 : (number) == 1 ? what##1 : (number) == 2 ? what##2 : what##3)
+#endif
 #define CAMERA(number) OF_CAMERA(camera, number)
 #define PICTURE(number) picture_of(OF_CAMERA(FORMAT, number), OF_CAMERA(colour, number))
 
-INLINE int only_camera(int kind) { return kind & 1 ? 0 : kind & 2 ? 1 : kind & 4 ? 2 : 3; }
+INLINE int only_camera(int kind) {
+  return kind & 1 ? 0 : CAMERAS < 3 || kind & 2 ? 1 : kind & 4 ? 2 : 3;
+}
 
 INLINE void store_two(__global uchar* out, uchar2 v) {
 #if PITCH % 2 == 0
@@ -158,18 +167,12 @@ INLINE void store_two(__global uchar* out, uchar2 v) {
 #include "stitch_staged.clh"
 
 // A job (made at set-up) is a tile's column and line (16 bits each), its kind and, from bit 8, which
-// quarter of it, and the boxes of its only camera; box 0: by blocks, a quarter of the tile.
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void stitch_staged(
+// quarter of it, and the boxes of its only camera; box 0: by blocks, a quarter of the tile. Starting a
+// work-group costs a GPU about as much as a tile, so each takes several.
+__kernel __attribute__((reqd_work_group_size(ITEMS, JOBS_AT_ONCE, 1))) void stitch_staged(
     ARGUMENTS, __global const uint4* restrict jobs) {
-  __local Stage stage;
-  const uint4 job = jobs[get_group_id(0)];
-  const int item = get_local_id(0), x0 = job.x & 0xffff, y0 = job.x >> 16;
-  if (job.z) {
-    staged_tile(PASSED, only_camera(job.y), job.z, job.w, &stage, x0, y0, item);
-  } else {
-    const int x = x0 + 2 * (item & 15), y = y0 + (job.y >> 8) * 4 + 2 * (item >> 4);
-    if (x < WIDTH && y < HEIGHT) block(PASSED, job.y & 255, x, y);
-  }
+  __local Stage stages[JOBS_AT_ONCE];
+  staged_job(PASSED, jobs[get_global_id(1)], &stages[get_local_id(1)], get_local_id(0));
 }
 #endif
 

@@ -54,8 +54,9 @@ std::array<double, kMost> solve(double (&m)[kMost][kMost], std::array<double, kM
   return v;
 }
 
-std::int16_t fixed(double v, double scale) {
-  return static_cast<std::int16_t>(std::lrint(std::clamp(v * scale, -32768.0, 32767.0)));
+// Kernels multiply 16 bits.
+std::int32_t fixed(double v, double scale) {
+  return static_cast<std::int32_t>(std::lrint(std::clamp(v * scale, -32768.0, 32767.0)));
 }
 
 }  // namespace
@@ -70,8 +71,7 @@ KernelColour kernel_colour(const ColourGains& g, const ColourFormat& format) {
   const double blue_of_cb = g.blue - kb * (g.blue - g.green);
   const double red_of_cb = -kb * t.blue * (g.blue - g.green) / t.red;
   const double blue_of_cr = -kr * t.red * (g.red - g.green) / t.blue;
-  const auto luma = static_cast<std::uint16_t>(std::lrint(std::clamp(g.luma, 0.0, 3.99) * 16384));
-  return {static_cast<std::int16_t>(luma),
+  return {static_cast<std::int32_t>(std::lrint(std::clamp(g.luma, 0.0, 3.99) * 16384)),
           fixed(t.black * (1 - g.luma), 32),
           fixed(blue_of_cb, 8192),
           fixed(blue_of_cr, 8192),

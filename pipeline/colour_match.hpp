@@ -43,7 +43,7 @@ struct ColourGains {
 
 // The gains as the stitch kernel takes them: luma gain (1/2^14), luma offset (1/32 code value), the
 // 2×2 matrix of Cb and Cr by rows and then what the panorama's luma adds to each (1/2^13).
-using KernelColour = std::array<std::int16_t, 8>;
+using KernelColour = std::array<std::int32_t, 8>;
 
 // ITU-R BT.601-7 and BT.709-6; in full range (JFIF) black is 0 and chroma spans as much as luma.
 KernelColour kernel_colour(const ColourGains& gains, const ColourFormat& format);

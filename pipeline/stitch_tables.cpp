@@ -23,7 +23,7 @@ void set_sizes(StitchTables& t, const StitchMesh& mesh) {
   t.tile_columns = (mesh.panorama_width + StitchTables::kTileWidth - 1) / StitchTables::kTileWidth;
   t.tile_rows = (mesh.panorama_height + StitchTables::kTileHeight - 1) / StitchTables::kTileHeight;
   t.node_columns = t.tile_columns * StitchTables::kTileWidth / mesh.step + 9;
-  t.node_rows = t.tile_rows * StitchTables::kTileHeight / mesh.step + 2;
+  t.node_rows = t.tile_rows * StitchTables::kTileHeight / mesh.step + 4;
 }
 
 // The mesh's node for a padded one: the last column and row go on for ever.

@@ -31,6 +31,7 @@ struct StitchTables {
   std::vector<std::int32_t> nodes;  // [camera][x, y][node], 1/2^(16 − 2·log_step) camera pixel
   std::vector<std::uint32_t> windows;  // [camera][tile][kTileWindows]; stitch_windows.clh
   std::vector<std::uint32_t> boxes;    // [camera][tile][kTileBoxes]; stitch_staged.clh
+  int luma_box_lines = 32, chroma_box_lines = 16;  // room for the boxes' lines
 
   // What a work-group of stitch_staged makes: a tile by its boxes, or a quarter of one.
   struct Job {

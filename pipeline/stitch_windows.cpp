@@ -57,13 +57,19 @@ bool make_window(const Extent& e, const Plane& p, std::uint32_t& window) {
 }
 
 // The format of kernels/stitch_staged.clh: words of 16 bytes, four to a line.
-constexpr int kWord = 16, kBoxBytes = 64, kMostBoxLines = 40;
+constexpr int kWord = 16, kBoxBytes = 64, kMostLumaLines = 40, kMostChromaLines = 24;
+constexpr int kLumaAlways = 24, kChromaAlways = 16, kLinesAtOnce = 8;  // lines read in any case
 
-std::uint32_t make_box(const Extent& e, const Plane& p) {
+int lines_of(std::uint32_t box) {
+  return static_cast<int>(box & 63);
+}
+
+std::uint32_t make_box(const Extent& e, const Plane& p, int most_lines, int always) {
   if (!e.inside(p) || p.pitch % kWord || p.first_byte % kWord) return 0;
   const int word = e.left * p.sample_bytes / kWord, lines = e.bottom - e.top + 1;
-  if ((e.right + 1) * p.sample_bytes - word * kWord > kBoxBytes || lines > kMostBoxLines ||
-      !p.holds(e.bottom, word * kWord, kBoxBytes))
+  const int read = std::max(always, (lines + kLinesAtOnce - 1) / kLinesAtOnce * kLinesAtOnce);
+  if ((e.right + 1) * p.sample_bytes - word * kWord > kBoxBytes || lines > most_lines ||
+      !p.holds(e.top + read - 1, word * kWord, kBoxBytes))
     return 0;
   return static_cast<std::uint32_t>(word) << 20 | static_cast<std::uint32_t>(e.top) << 6 |
          static_cast<std::uint32_t>(lines);
@@ -104,7 +110,8 @@ class CameraWindows {
       if (y < lines) add(fit, e, chroma_, *windows);
       ++windows;
     }
-    const std::uint32_t luma_box = make_box(luma, luma_), chroma_box = make_box(chroma, chroma_);
+    const std::uint32_t luma_box = make_box(luma, luma_, kMostLumaLines, kLumaAlways);
+    const std::uint32_t chroma_box = make_box(chroma, chroma_, kMostChromaLines, kChromaAlways);
     if (luma_box && chroma_box) boxes[0] = luma_box, boxes[1] = chroma_box;
     return fit;
   }
@@ -175,6 +182,9 @@ std::vector<TileFits> set_windows(StitchTables& t, int panorama_height,
       const auto fit = camera.make(x, y, std::min(StitchTables::kTileHeight, panorama_height - y),
                                    &t.windows[tile * StitchTables::kTileWindows],
                                    &t.boxes[tile * StitchTables::kTileBoxes]);
+      const std::uint32_t* boxes = &t.boxes[tile * StitchTables::kTileBoxes];
+      if (lines_of(boxes[0]) > t.luma_box_lines) t.luma_box_lines = kMostLumaLines;
+      if (lines_of(boxes[1]) > t.chroma_box_lines) t.chroma_box_lines = kMostChromaLines;
       fits[n].inside |= unsigned{fit.inside} << c;
       fits[n].windows |= unsigned{fit.windows} << c;
     }

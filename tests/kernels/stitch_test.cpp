@@ -84,10 +84,6 @@ class Reference {
     const int h0 = a * (128 - f) + b * f, h1 = c * (128 - f) + d * f;
     return h0 + static_cast<int>(std::floor(((h1 - h0) * g + 64) / 128.0));
   }
-  static int scaled(int a, int b) {
-    return static_cast<int>(std::floor((a * b + 16384) / 32768.0));
-  }
-
   std::size_t luma_index(int x, int y) const {
     return static_cast<std::size_t>(y) * c_.panorama.pitch + x;
   }
@@ -111,8 +107,7 @@ class Reference {
               j1 = std::min(j + 1, p.layout.height - 1);
     const int v =
         bilinear(p.luma(i, j), p.luma(i1, j), p.luma(i, j1), p.luma(i1, j1), qx % 128, qy % 128);
-    const auto gain = static_cast<std::uint16_t>(c_.colours[n][0]);
-    return std::clamp((v * gain >> 16) + c_.colours[n][1], 0, 255 * 32);
+    return std::clamp((v * c_.colours[n][0] >> 16) + c_.colours[n][1], 0, 255 * 32);
   }
 
   int camera_chroma(std::size_t n, int x, int y, int which) const {
@@ -132,9 +127,9 @@ class Reference {
     const int luma =
         out_[luma_index(2 * x, 2 * y)] + out_[luma_index(2 * x, 2 * y + 1)] - 2 * black();
     const KernelColour& m = c_.colours[n];
-    return std::clamp(scaled(v[0], m[2 + 2 * which]) + scaled(v[1], m[3 + 2 * which]) +
-                          scaled(64 * luma, m[6 + which]) + 128 * 32,
-                      0, 255 * 32);
+    const double sum =
+        v[0] * m[2 + 2 * which] + v[1] * m[3 + 2 * which] + 64.0 * luma * m[6 + which];
+    return std::clamp(static_cast<int>(std::floor((sum + 16384) / 32768)) + 128 * 32, 0, 255 * 32);
   }
 
   template <typename Value>
@@ -247,10 +242,18 @@ constexpr PanoramaKind kKinds[] = {
     {{254, 90, 254}, 8, ColourRange::limited, {kOther, kOther, kOther, kOther}},
     {{322, 106, 384}, 16, ColourRange::limited, {kAligned, kWide, kSmall, kOther}}};
 
-Case random_case(unsigned seed, int cameras) {
+// A kind of panorama and a number of cameras.
+struct Setting {
+  std::size_t kind;
+  int cameras;
+};
+constexpr Setting kSettings[] = {{0, 1}, {0, 3}, {1, 2}, {2, 2}, {2, 3}, {2, 4}};
+
+Case random_case(unsigned seed, const Setting& setting) {
   Random random(seed);
   Case c;
-  const PanoramaKind& kind = kKinds[seed % std::size(kKinds)];
+  const PanoramaKind& kind = kKinds[setting.kind];
+  const int cameras = setting.cameras;
   c.panorama = kind.layout;
   c.range = kind.range;
   for (int n = 0; n < cameras; ++n) {
@@ -312,11 +315,12 @@ class Stitch : public testing::TestWithParam<StitchKernel::Shape> {
 }
 
 TEST_P(Stitch, RandomPicturesAndMeshesAreBitExact) {
-  const unsigned seeds = std::getenv("GANTRY_LONG") ? 100 : 9;
-  for (int cameras = 1; cameras <= 4; ++cameras)
+  const unsigned seeds = std::getenv("GANTRY_LONG") ? 100 : 6;
+  for (const Setting& setting : kSettings)
     for (unsigned seed = 0; seed < seeds; ++seed) {
-      const Case c = random_case(100 * static_cast<unsigned>(cameras) + seed, cameras);
-      ASSERT_TRUE(same(c, run(c), Reference(c).bytes())) << "seed " << seed << ", " << cameras;
+      const Case c = random_case(seed, setting);
+      ASSERT_TRUE(same(c, run(c), Reference(c).bytes()))
+          << "seed " << seed << ", " << setting.cameras << " cameras, kind " << setting.kind;
     }
 }
 
@@ -326,9 +330,9 @@ TEST(StitchCases, MeetEveryKindOfTile) {
   constexpr unsigned kInsidePixels = 1;
   std::array<int, 256> met{};
   std::ptrdiff_t boxes = 0;
-  for (int cameras = 1; cameras <= 4; ++cameras)
-    for (unsigned seed = 0; seed < 9; ++seed) {
-      const Case c = random_case(100 * static_cast<unsigned>(cameras) + seed, cameras);
+  for (const Setting& setting : kSettings)
+    for (unsigned seed = 0; seed < 6; ++seed) {
+      const Case c = random_case(seed, setting);
       const StitchTables tables = make_stitch_tables(c.mesh, Reference::layouts(c));
       for (const auto kind : tables.present[c.present - 1].kinds)
         ++met[kind & kCases                   ? kind & kCases

@@ -30,7 +30,7 @@ OverlapSums sums_of(const ColourFormat& format, const Exposure& first, const Exp
 // What the stitch kernel makes of a stored colour.
 std::array<double, 3> corrected(const KernelColour& k, const std::array<std::uint8_t, 3>& c,
                                 double black) {
-  const double y = c[0] * (static_cast<std::uint16_t>(k[0]) / 16384.0) + k[1] / 32.0;
+  const double y = c[0] * (k[0] / 16384.0) + k[1] / 32.0;
   const double cb = c[1] - 128.0, cr = c[2] - 128.0;
   return {y, 128 + (cb * k[2] + cr * k[3] + (y - black) * k[6]) / 8192.0,
           128 + (cb * k[4] + cr * k[5] + (y - black) * k[7]) / 8192.0};
