@@ -124,9 +124,9 @@ INLINE int2 chroma_at(__global const uchar* luma, Picture p, int x, int y, int l
   const int middle = 128 << 7;
   const int cb = bilinear(a & 255, b & 255, c & 255, d & 255, t.f, t.g) - middle;
   const int cr = bilinear(a >> 8, b >> 8, c >> 8, d >> 8, t.f, t.g) - middle;
-  const int luma = luma_sum << 6;
-  const int2 v = (int2)(cb * p.chroma.x + cr * p.chroma.y + luma * p.chroma_per_luma.x,
-                        cb * p.chroma.z + cr * p.chroma.w + luma * p.chroma_per_luma.y);
+  luma_sum <<= 6;
+  const int2 v = (int2)(cb * p.chroma.x + cr * p.chroma.y + luma_sum * p.chroma_per_luma.x,
+                        cb * p.chroma.z + cr * p.chroma.w + luma_sum * p.chroma_per_luma.y);
   return clamp((v + CHROMA_BIAS) >> 15, 0, 255 << 5);
 }
 

@@ -126,10 +126,25 @@ const std::uint32_t* boxes_of(const StitchTables& t, std::size_t tile, unsigned 
   return boxes[0] ? boxes : nullptr;
 }
 
+// Spreads the slow jobs over the first three quarters of the quick ones, which keep the device busy
+// while they wait for memory; none is left for the end.
+std::vector<StitchTables::Job> mixed(const std::vector<StitchTables::Job>& slow,
+                                     const std::vector<StitchTables::Job>& quick) {
+  std::vector<StitchTables::Job> jobs;
+  std::size_t next = 0;
+  for (std::size_t n = 0; n < quick.size(); ++n) {
+    for (; next < slow.size() && next * quick.size() * 3 <= n * slow.size() * 4; ++next)
+      jobs.push_back(slow[next]);
+    jobs.push_back(quick[n]);
+  }
+  jobs.insert(jobs.end(), slow.begin() + static_cast<std::ptrdiff_t>(next), slow.end());
+  return jobs;
+}
+
 void set_jobs(StitchTables& t, int panorama_height) {
   constexpr int kQuarter = StitchTables::kTileHeight / 4;
   for (StitchTables::Present& present : t.present) {
-    std::vector<StitchTables::Job> quick;
+    std::vector<StitchTables::Job> slow, quick;
     for (std::size_t n = 0; n < present.kinds.size(); ++n) {
       const int x = static_cast<int>(n) % t.tile_columns * StitchTables::kTileWidth;
       const int y = static_cast<int>(n) / t.tile_columns * StitchTables::kTileHeight;
@@ -140,9 +155,9 @@ void set_jobs(StitchTables& t, int panorama_height) {
         continue;
       }
       for (unsigned q = 0; q < 4 && y + static_cast<int>(q) * kQuarter < panorama_height; ++q)
-        present.jobs.push_back({place, kind | q << 8, 0, 0});
+        slow.push_back({place, kind | q << 8, 0, 0});
     }
-    present.jobs.insert(present.jobs.end(), quick.begin(), quick.end());
+    present.jobs = mixed(slow, quick);
   }
 }
 

@@ -42,7 +42,7 @@ struct StitchTables {
   struct Present {
     std::vector<std::uint16_t> weights;  // [camera][node], 1/65535; a covered node's sum is 65535
     std::vector<std::uint8_t> kinds;     // [tile]
-    std::vector<Job> jobs;               // the slow ones first
+    std::vector<Job> jobs;               // in the order in which they start
   };
   std::vector<Present> present;  // [bits of the cameras − 1]
 
