@@ -9,7 +9,7 @@ usage() {
 usage: ./do WORD
   build     install what is missing and build build/release/gantry
   demo      film 20 s of a simulated match into out/demo/
-  test      every test: release build, sanitizers, fuzz targets, format (what the gate runs)
+  test      every test: release build, format, sanitizers in short form (what the gate runs)
   quick     the tests of the release build alone
   asan      the tests under AddressSanitizer and UndefinedBehaviorSanitizer
   tsan      the threaded tests under ThreadSanitizer
@@ -87,8 +87,7 @@ case "$word" in
     build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
     tests_of release
     tests/check_format
-    tests/sanitize_short
-    tests/fuzz/run 5 ;;
+    tests/sanitize_short ;;
   quick)
     need build test
     peers
