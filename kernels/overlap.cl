@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A point is one chroma sample of each camera and the 2×2 luma samples around it. Points at which
-// either camera is near black or clips in luma, red or blue are left out, since no gain holds there.
-// Each work item adds up every WORK_ITEMS-th point into its own row of `sums`: count, then Y, Cb, Cr
-// of the first camera and of the second. The host adds the rows.
+// either camera is near black or clips in luma, red or blue are left out, since no gain holds
+// there. Each work item adds up every WORK_ITEMS-th point into its own row of `sums`: count, then
+// Y, Cb, Cr of the first camera and of the second. The host adds the rows.
 //
 // -D: WORK_ITEMS, DARK, BRIGHT (luma), RED_OF_CR, BLUE_OF_CB (in luma codes, 1/256)
 
@@ -21,16 +21,17 @@ Sample sample_at(__global const uchar* picture, int4 format, int x, int y) {
   s.y4 = four.x + four.y + four.z + four.w;
   s.cb = chroma[0];
   s.cr = chroma[1];
-  const int red = 64 * s.y4 + RED_OF_CR * (s.cr - 128), blue = 64 * s.y4 + BLUE_OF_CB * (s.cb - 128);
+  const int red = 64 * s.y4 + RED_OF_CR * (s.cr - 128),
+            blue = 64 * s.y4 + BLUE_OF_CB * (s.cb - 128);
   s.useful = all(four > DARK) && all(four < BRIGHT) && red < 256 * BRIGHT && blue < 256 * BRIGHT &&
              red > 256 * DARK && blue > 256 * DARK;
   return s;
 }
 
 // `points`: chroma column and line in the first camera, then in the second.
-__kernel void overlap_sums(__global const uchar* first, __global const uchar* second, int4 first_format,
-                           int4 second_format, __global const int4* points, int count,
-                           __global int* sums) {
+__kernel void overlap_sums(__global const uchar* first, __global const uchar* second,
+                           int4 first_format, int4 second_format, __global const int4* points,
+                           int count, __global int* sums) {
   const int item = get_global_id(0);
   int total[8] = {0, 0, 0, 0, 0, 0, 0, 0};
   for (int n = item; n < count; n += WORK_ITEMS) {

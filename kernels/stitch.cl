@@ -2,27 +2,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Whole numbers throughout, so that every variant writes the same bytes:
-//   positions  mesh nodes in 1/2^(16 − 2·LOG_STEP) pixel; the bilinear patch between them is exact in
-//              1/2^16, then rounded to 1/128 and clamped to the picture
-//   sample     h = (a << 7) + f (b − a) for the upper and lower two taps, v = h0 + ((h1 − h0) g + 64 >> 7):
-//              1/128 code values
+//   positions  mesh nodes in 1/2^(16 − 2·LOG_STEP) pixel; the bilinear patch between them is exact
+//              in 1/2^16, then rounded to 1/128 and clamped to the picture
+//   sample     h = (a << 7) + f (b − a) for the upper and for the lower two taps, then
+//              v = h0 + ((h1 − h0) g + 64 >> 7): 1/128 code values
 //   luma       ((v · gain) >> 16) + offset, clamped to 0 … 255: 1/32 code values
-//   chroma     2×2 matrix on (Cb, Cr) − 128 plus a multiple of the panorama's own luma there, rounded and
-//              clamped likewise: equal to gains of R, G and B but for the small part of luma that comes
-//              from chroma
-//   blend      Σ (value · weight) >> 16 in 1/256 code values; what the weights leave over is background
+//   chroma     2×2 matrix on (Cb, Cr) − 128 plus a multiple of the panorama's own luma there,
+//              rounded and clamped likewise: equal to gains of R, G and B but for the small part of
+//              luma that comes from chroma
+//   blend      Σ (value · weight) >> 16 in 1/256 code values; what the weights leave over is
+//              background
 // Chroma samples lie on even luma columns, half-way between two luma lines (MPEG-2), in cameras and
 // panorama alike.
 //
-// Both kernels work on tiles of 32×16 pixels. `stitch_tiles`, for CPUs, gives one to a work item. Where
-// the taps of two lines lie within 32 columns, which is nearly everywhere, it reads whole runs of the
-// source and permutes them in registers, since gathers are what sampling on CPUs waits for.
-// `stitch_staged`, for GPUs, gives one to a work-group, which samples from local memory. What either way
-// cannot take goes by blocks of two lines from global memory.
+// Both kernels work on tiles of 32×16 pixels. `stitch_tiles`, for CPUs, gives one to a work item.
+// Where the taps of two lines lie within 32 columns, which is nearly everywhere, it reads whole
+// runs of the source and permutes them in registers, since gathers are what sampling on CPUs waits
+// for. `stitch_staged`, for GPUs, gives one to a work-group, which samples from local memory. What
+// either way cannot take goes by blocks of two lines from global memory.
 //
-// -D: CAMERAS, LOG_STEP, NODE_COLUMNS, NODES (per camera), WIDTH, HEIGHT, PITCH (panorama), TILE_COLUMNS,
-//     TILE_ROWS, JOBS_AT_ONCE, LUMA_LINES and CHROMA_LINES (staged), BLACK (luma), SLATE (luma), and FORMAT0 to FORMAT3: width, height and pitch of the
-//     cameras' pictures as (int4)
+// -D: CAMERAS, LOG_STEP, NODE_COLUMNS, NODES (per camera), WIDTH, HEIGHT, PITCH (panorama),
+//     TILE_COLUMNS, TILE_ROWS, BLACK (luma), SLATE (luma), and FORMAT0 to FORMAT3: width, height and
+//     pitch of the cameras' pictures as (int4); STITCH_TILES, or STITCH_STAGED with LUMA_LINES and
+//     CHROMA_LINES
 
 #define INLINE static inline __attribute__((always_inline))
 #define STEP (1 << LOG_STEP)
@@ -59,9 +61,10 @@ INLINE Picture picture_of(int4 format, int8 colour) {
   return p;
 }
 
-// --- one pixel at a time --------------------------------------------------------------------------
+// --- one pixel at a time ------------------------------------------------------------------------
 
-// A quantity along one column of a cell: its value in the cell's upper line and its growth per line.
+// A quantity along one column of a cell: its value in the cell's upper line and its growth per
+// line.
 typedef struct {
   int top, per_line;
 } Column;
@@ -82,7 +85,8 @@ INLINE int corrected_luma(int v, Picture p) {
   return clamp((int)(((uint)v * (uint)p.luma_gain) >> 16) + p.luma_offset, 0, 255 << 5);
 }
 
-// Where a sample's four taps lie: columns left and right in two lines, and the position between them.
+// Where a sample's four taps lie: columns left and right in two lines, and the position between
+// them.
 typedef struct {
   int upper, lower, left, right, f, g;
 } Taps;
@@ -113,10 +117,10 @@ INLINE int luma_at(__global const uchar* luma, Picture p, int x, int y, bool cla
       bilinear(upper[t.left], upper[t.right], lower[t.left], lower[t.right], t.f, t.g), p);
 }
 
-// `x`, `y` are luma positions; `luma_sum`: of the panorama's two lines, black subtracted.
-INLINE int2 chroma_at(__global const uchar* luma, Picture p, int x, int y, int luma_sum,
-                      bool clamped) {
-  const Taps t = taps_at(x + 512, y - HALF_LINE + 512, 17, p.width / 2, p.height / 2, p.pitch, clamped);
+// Corrected but for what luma adds, 1/2^20. `x`, `y` are luma positions.
+INLINE int2 chroma_at(__global const uchar* luma, Picture p, int x, int y, bool clamped) {
+  const Taps t =
+      taps_at(x + 512, y - HALF_LINE + 512, 17, p.width / 2, p.height / 2, p.pitch, clamped);
   __global const uchar* chroma = luma + p.pitch * p.height;
   __global const ushort* upper = (__global const ushort*)(chroma + t.upper);
   __global const ushort* lower = (__global const ushort*)(chroma + t.lower);
@@ -124,19 +128,21 @@ INLINE int2 chroma_at(__global const uchar* luma, Picture p, int x, int y, int l
   const int middle = 128 << 7;
   const int cb = bilinear(a & 255, b & 255, c & 255, d & 255, t.f, t.g) - middle;
   const int cr = bilinear(a >> 8, b >> 8, c >> 8, d >> 8, t.f, t.g) - middle;
-  luma_sum <<= 6;
-  const int2 v = (int2)(cb * p.chroma.x + cr * p.chroma.y + luma_sum * p.chroma_per_luma.x,
-                        cb * p.chroma.z + cr * p.chroma.w + luma_sum * p.chroma_per_luma.y);
-  return clamp((v + CHROMA_BIAS) >> 15, 0, 255 << 5);
+  return (int2)(cb * p.chroma.x + cr * p.chroma.y, cb * p.chroma.z + cr * p.chroma.w);
+}
+
+// `luma_sum`: of the panorama's two lines, black subtracted.
+INLINE int2 corrected_chroma(int2 v, Picture p, int luma_sum) {
+  return clamp((v + luma_sum * 64 * p.chroma_per_luma + CHROMA_BIAS) >> 15, 0, 255 << 5);
 }
 
 // Of each camera: its picture and its colour.
-#define ARGUMENTS                                                                            \
-  __global const uchar *restrict camera0, int8 colour0, __global const uchar *restrict camera1,   \
+#define ARGUMENTS                                                                               \
+  __global const uchar *restrict camera0, int8 colour0, __global const uchar *restrict camera1, \
       int8 colour1, __global const uchar *restrict camera2, int8 colour2,                       \
-      __global const uchar *restrict camera3, int8 colour3, __global const int *restrict nodes,   \
+      __global const uchar *restrict camera3, int8 colour3, __global const int *restrict nodes, \
       __global const ushort *restrict weights, __global uchar *panorama
-#define PASSED                                                                                \
+#define PASSED \
   camera0, colour0, camera1, colour1, camera2, colour2, camera3, colour3, nodes, weights, panorama
 #if CAMERAS == 1
 #define OF_CAMERA(what, number) what##0
@@ -166,19 +172,17 @@ INLINE void store_two(__global uchar* out, uchar2 v) {
 #ifdef STITCH_STAGED
 #include "stitch_staged.clh"
 
-// A job (made at set-up) is a tile's column and line (16 bits each), its kind and, from bit 8, which
-// quarter of it, and the boxes of its only camera; box 0: by blocks, a quarter of the tile. Starting a
-// work-group costs a GPU about as much as a tile, so each takes several.
-__kernel __attribute__((reqd_work_group_size(ITEMS, JOBS_AT_ONCE, 1))) void stitch_staged(
+// A job (made at set-up) is a tile's column and line (16 bits each), its kind and, from bit 8,
+// which quarter of it, and the boxes of its only camera; box 0: by blocks, a quarter of the tile.
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void stitch_staged(
     ARGUMENTS, __global const uint4* restrict jobs) {
-  __local Stage stages[JOBS_AT_ONCE];
-  staged_job(PASSED, jobs[get_global_id(1)], &stages[get_local_id(1)], get_local_id(0));
+  __local Stage stage;
+  staged_job(PASSED, jobs[get_group_id(0)], &stage, get_local_id(0));
 }
 #endif
 
 #ifdef STITCH_TILES
 #ifdef __AVX512BW__
-#include "stitch_windows.clh"
 #include "stitch_tiles.clh"
 #define VECTORS __attribute__((min_vector_width(512)))
 #else

@@ -1,11 +1,12 @@
 // Makes neighbouring cameras agree in brightness and white balance, from what both see.
 //
-// Model: a camera's picture becomes its neighbour's by one gain each for red, green and blue (exposure
-// and white balance are gains in linear light, and stay gains under a power-law transfer). For each
-// pair of neighbours the ratio of their means over the overlap is measured on uncorrected pictures, so
-// there is no loop to swing; the gains that fit all ratios best, in the logarithm, and change the
-// cameras the least are smoothed exponentially. Luma has a gain of its own, the one by which the red,
-// green and blue gains change the overlap's mean luma: above 1 for the darker camera.
+// Model: a camera's picture becomes its neighbour's by one gain each for red, green and blue
+// (exposure and white balance are gains in linear light, and stay gains under a power-law
+// transfer). For each pair of neighbours the ratio of their means over the overlap is measured on
+// uncorrected pictures, so there is no loop to swing; the gains that fit all ratios best, in the
+// logarithm, and change the cameras the least are smoothed exponentially. Luma has a gain of its
+// own, the one by which the red, green and blue gains change the overlap's mean luma: above 1 for
+// the darker camera.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
@@ -55,9 +56,9 @@ class ColourMatch {
   ColourMatch(const ColourFormat& format, const std::array<GainLimits, Rig::kMostCameras>& limits,
               std::span<const CameraPair> pairs);
 
-  // One measurement, a sum for each pair in order; those with a count below `fewest_points` are left
-  // out. False if none is left or a mean makes no sense: after the third failure in a row the match
-  // switches itself off for good, keeps its gains, and says so in the log once.
+  // One measurement, a sum for each pair in order; those with a count below `fewest_points` are
+  // left out. False if none is left or a mean makes no sense: after the third failure in a row the
+  // match switches itself off for good, keeps its gains, and says so in the log once.
   bool add(std::span<const OverlapSums> sums) noexcept;
 
   const ColourGains& gains(std::size_t camera) const { return gains_[camera]; }

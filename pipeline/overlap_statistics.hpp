@@ -1,7 +1,7 @@
 // Measures on the device what neighbouring cameras show in their overlap, beside the frame path.
 //
-// start() enqueues on a queue of its own, poll() looks whether the sums have arrived; neither waits.
-// One submission thread.
+// start() enqueues on a queue of its own, poll() looks whether the sums have arrived; neither
+// waits. One submission thread.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>

@@ -19,8 +19,8 @@ constexpr cl_uint colour_argument(cl_uint camera) {
 }
 enum Argument : cl_uint { kNodes = 8, kWeights, kPanorama, kWork, kWindows };
 
-constexpr std::size_t kJobItems = 32, kJobsAtOnce = 4;  // of a work-group
-constexpr int kSlateLuma = 72;  // a grey that is clearly neither black nor picture
+constexpr std::size_t kJobItems = 32;  // of a work-group
+constexpr int kSlateLuma = 72;         // a grey that is clearly neither black nor picture
 
 template <typename T>
 cl::Buffer constant(gpu::Device& device, const std::vector<T>& values) {
@@ -65,11 +65,8 @@ void StitchKernel::upload_tables(gpu::Device& device, const StitchTables& tables
       to.work = constant(device, from.kinds);
       to.global = gpu::Range(columns, static_cast<std::size_t>(tables.tile_rows));
     } else {
-      // A whole number of work-groups; what fills the last up lies outside of every panorama.
-      auto jobs = from.jobs;
-      while (jobs.size() % kJobsAtOnce) jobs.push_back({UINT32_MAX, 0, 0, 0});
-      to.work = constant(device, jobs);
-      to.global = gpu::Range(kJobItems, jobs.size());
+      to.work = constant(device, from.jobs);
+      to.global = gpu::Range(from.jobs.size() * kJobItems);
     }
   }
   // A panorama's worth of nodes, and of windows or jobs, is read once.
@@ -79,7 +76,7 @@ void StitchKernel::upload_tables(gpu::Device& device, const StitchTables& tables
     kernel_.setArg(kWindows, windows_ = constant(device, tables.windows));
     table_bytes_ += everyone.kinds.size() + tables.windows.size() / cameras_ * sizeof(cl_uint);
   } else {
-    local_ = gpu::Range(kJobItems, kJobsAtOnce);
+    local_ = gpu::Range(kJobItems);
     table_bytes_ += everyone.jobs.size() * sizeof(StitchTables::Job);
   }
 }
@@ -94,8 +91,8 @@ void StitchKernel::compile(gpu::Device& device, const StitchTables& tables,
   if (shape == Shape::tiles)
     options += " -DSTITCH_TILES";
   else
-    options += fmt::format(" -DSTITCH_STAGED -DJOBS_AT_ONCE={} -DLUMA_LINES={} -DCHROMA_LINES={}",
-                           kJobsAtOnce, tables.luma_box_lines, tables.chroma_box_lines);
+    options += fmt::format(" -DSTITCH_STAGED -DLUMA_LINES={} -DCHROMA_LINES={}",
+                           tables.luma_box_lines, tables.chroma_box_lines);
   for (std::size_t c = 0; c < Rig::kMostCameras; ++c) {
     const Nv12Layout& l = cameras[std::min(c, cameras.size() - 1)];
     options += fmt::format(" -DFORMAT{}=(int4)({},{},{},0)", c, l.width, l.height, l.pitch);

@@ -19,8 +19,8 @@ class StitchKernel {
   };
   static Shape shape_for(const gpu::Info& device);
 
-  // Set-up. `cameras`, `panorama`: the layouts of all pictures. Compiles, and launches once, so that
-  // nothing is compiled later. Throws std::invalid_argument if sizes do not belong together,
+  // Set-up. `cameras`, `panorama`: the layouts of all pictures. Compiles, and launches once, so
+  // that nothing is compiled later. Throws std::invalid_argument if sizes do not belong together,
   // std::runtime_error if the device refuses.
   StitchKernel(gpu::Device& device, const StitchMesh& mesh, std::span<const Nv12Layout> cameras,
                const Nv12Layout& panorama, ColourRange range, Shape shape);

@@ -1,7 +1,7 @@
 // What the stitch kernel reads besides pictures: the mesh in fixed point, and where taps lie.
 //
-// The formats are those of kernels/stitch.cl. Made once at set-up, also for every set of cameras that
-// may be left when others are lost, so that losing one costs the frame path nothing.
+// The formats are those of kernels/stitch.cl. Made once at set-up, also for every set of cameras
+// that may be left when others are lost, so that losing one costs the frame path nothing.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>

@@ -29,10 +29,10 @@ StitcherConfig stitcher_config(const Rig& rig);
 
 class Stitcher {
  public:
-  // Set-up. `cameras`: the layouts of the pictures, in the order of the rig; `panorama`: that of the
-  // surfaces given to stitch(). Compiles the kernels and runs them once, so that nothing is compiled
-  // later. Throws std::invalid_argument if sizes do not belong together, std::runtime_error if the
-  // device refuses.
+  // Set-up. `cameras`: the layouts of the pictures, in the order of the rig; `panorama`: that of
+  // the surfaces given to stitch(). Compiles the kernels and runs them once, so that nothing is
+  // compiled later. Throws std::invalid_argument if sizes do not belong together,
+  // std::runtime_error if the device refuses.
   Stitcher(gpu::Device& device, const StitchMesh& mesh, std::span<const Nv12Layout> cameras,
            const Nv12Layout& panorama, const StitcherConfig& config);
   // Waits for what is in flight.

@@ -1,4 +1,4 @@
-// cv::remap with CV_16SC2 maps, bilinear, on the halves of the panorama and their common 400 columns.
+// cv::remap with CV_16SC2 maps, bilinear, on the panorama's halves and their common 400 columns.
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/stitch/opencv_peer.hpp"
 

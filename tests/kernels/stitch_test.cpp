@@ -247,7 +247,7 @@ struct Setting {
   std::size_t kind;
   int cameras;
 };
-constexpr Setting kSettings[] = {{0, 1}, {0, 3}, {1, 2}, {2, 2}, {2, 3}, {2, 4}};
+constexpr Setting kSettings[] = {{0, 1}, {1, 2}, {2, 4}};
 
 Case random_case(unsigned seed, const Setting& setting) {
   Random random(seed);
@@ -315,7 +315,7 @@ class Stitch : public testing::TestWithParam<StitchKernel::Shape> {
 }
 
 TEST_P(Stitch, RandomPicturesAndMeshesAreBitExact) {
-  const unsigned seeds = std::getenv("GANTRY_LONG") ? 100 : 6;
+  const unsigned seeds = std::getenv("GANTRY_LONG") ? 200 : 12;
   for (const Setting& setting : kSettings)
     for (unsigned seed = 0; seed < seeds; ++seed) {
       const Case c = random_case(seed, setting);
@@ -331,7 +331,7 @@ TEST(StitchCases, MeetEveryKindOfTile) {
   std::array<int, 256> met{};
   std::ptrdiff_t boxes = 0;
   for (const Setting& setting : kSettings)
-    for (unsigned seed = 0; seed < 6; ++seed) {
+    for (unsigned seed = 0; seed < 12; ++seed) {
       const Case c = random_case(seed, setting);
       const StitchTables tables = make_stitch_tables(c.mesh, Reference::layouts(c));
       for (const auto kind : tables.present[c.present - 1].kinds)

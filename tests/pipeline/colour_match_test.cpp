@@ -1,4 +1,4 @@
-// The colour match: no step is left at the seam, bad light is left out, failures switch it off once.
+// The colour match leaves no step at the seam, leaves bad light out, and switches off once.
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/colour_match.hpp"
 
