@@ -22,6 +22,8 @@ constexpr std::uint32_t kCameraSurfaces =
     CaptureLink::capacity() + 4 + PairLink::capacity() + Stitcher::kInFlight + 2;
 // Panoramas that are not in the ring: being stitched, looked at, drawn or recorded.
 constexpr std::uint32_t kPanoramasOutsideRing = 8;
+// Panoramas on their way into an encoder, on devices with memory of their own.
+constexpr std::uint32_t kFetchedPanoramas = 4;
 constexpr std::uint32_t kViewSurfaces = RenderLink::capacity() + PresentLink::capacity() + 4;
 // A view is asked for this many intervals before it is due.
 constexpr double kLeadIntervals = 2.5;
@@ -35,8 +37,7 @@ Appliance::Appliance(const Config& config)
       when_full_(config.pace == Pace::fast ? WhenFull::wait : WhenFull::drop_oldest),
       device_(config.gpu, config.program_cache),
       rig_(read_rig_file(config.rig_file)),
-      upload_queue_(device_.make_queue()),
-      fetch_queue_(device_.make_queue()) {
+      upload_queue_(device_.make_queue()) {
   make_cameras();
   mesh_ = make_mesh(rig_);
   budget_memory();
@@ -125,8 +126,7 @@ void Appliance::budget_memory() {
     b.add("delay ring", ring_capacity(options), panorama.bytes(), where);
     b.add("panoramas outside the ring", kPanoramasOutsideRing, panorama.bytes(), where);
     if (!shared && records_panorama())
-      b.add("panoramas, pinned", ring_capacity(options) + kPanoramasOutsideRing, panorama.bytes(),
-            Where::pinned);
+      b.add("panoramas, pinned", kFetchedPanoramas, panorama.bytes(), Where::pinned);
     b.add("views", kViewSurfaces + OutputLink::capacity() * config_.outputs.size(), view.bytes(),
           where);
     return b;
@@ -178,8 +178,12 @@ void Appliance::make_panorama() {
 
   const auto layout = nv12_layout(rig_.rig.panorama.width, rig_.rig.panorama.height);
   const auto in_ring = static_cast<std::uint32_t>(ring_capacity(pacer_options()));
-  panoramas_ = make_surface_pool(device_, layout, in_ring + kPanoramasOutsideRing,
-                                 records_panorama() ? gpu::Access::download : gpu::Access::device);
+  panoramas_ =
+      make_surface_pool(device_, layout, in_ring + kPanoramasOutsideRing, gpu::Access::device);
+  if (records_panorama() && !device_.info().host_memory) {
+    fetched_ = make_surface_pool(device_, layout, kFetchedPanoramas, gpu::Access::download);
+    fetch_.emplace(HostFetch{device_.make_queue(), *fetched_});
+  }
   StitcherConfig stitching = stitcher_config(rig_.rig);
   stitching.profile = true;
   stitching.colour_match = config_.colour_match;
@@ -232,8 +236,7 @@ void Appliance::make_outputs() {
     encoder.matrix = rig_.rig.matrix;
     encoder.range = rig_.rig.range;
     // Views come to the host by the virtual camera, panoramas only where they are recorded.
-    const cl::CommandQueue* fetch =
-        panorama && !device_.info().host_memory ? &fetch_queue_ : nullptr;
+    const HostFetch* fetch = panorama && fetch_ ? &*fetch_ : nullptr;
     const auto wire = [&](auto& line, auto time_of) {
       line.path = output.shown_path;
       line.encoder = media::open_encoder(encoder);

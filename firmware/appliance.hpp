@@ -101,7 +101,7 @@ class Appliance {
   gpu::Device device_;
   RigFile rig_;
   StitchMesh mesh_;
-  cl::CommandQueue upload_queue_, fetch_queue_;
+  cl::CommandQueue upload_queue_;
 
   // --- cameras to pairs
   std::vector<CameraLine> cameras_;
@@ -141,6 +141,8 @@ class Appliance {
   std::optional<PresentStage> present_stage_;
 
   // --- outputs
+  std::unique_ptr<SurfacePool> fetched_;
+  std::optional<HostFetch> fetch_;
   std::vector<ViewOutputLine> view_outputs_;
   std::optional<PanoramaOutputLine> panorama_output_;
 

@@ -18,11 +18,6 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
-// What a stage took, gave on and gave up, and the bytes it moved to do so.
-struct StageCounters {
-  Counter taken, delivered, dropped, bytes_moved;
-};
-
 // A histogram of durations from 1 µs to 68.7 s, in 32 steps per doubling: a percentile is off by
 // 1/64 of its value at most (1.6 %). Shorter durations count as the first step, longer ones as the
 // last; the largest is kept exactly.

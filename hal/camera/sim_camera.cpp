@@ -101,11 +101,7 @@ Status SimCamera::capture(SurfacePool& pool, CameraFrame& out) noexcept {
   out.sequence = sequence;
   out.capture_ns = capture_instant(config_, start_ns_, sequence);
   out.host_bytes_written = 0;
-  out.surface = pool.acquire();
-  while (!out.surface && !config_.real_time && !stopped_.load(std::memory_order_relaxed)) {
-    clock::sleep_until_ns(clock::now_ns() + clock::kMillisecond_ns);
-    out.surface = pool.acquire();
-  }
+  out.surface = acquire(pool, !config_.real_time, &stopped_);
   if (!out.surface) return Status::dropped;
   world_.at(static_cast<double>(out.capture_ns - start_ns_) * 1e-9, state_);
   const FrameStamp stamp{static_cast<std::uint8_t>(config_.camera),

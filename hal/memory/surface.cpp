@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "hal/clock/clock.hpp"
+
 namespace gantry {
 
 Nv12Layout nv12_layout(int width, int height) {
@@ -15,6 +17,15 @@ Nv12Layout nv12_layout(int width, int height) {
         fmt::format("picture size {}x{}: NV12 needs an even width and height from 2 to {}", width,
                     height, kLargest));
   return {width, height, (width + 63) / 64 * 64};
+}
+
+SurfaceRef acquire(SurfacePool& pool, bool wait, const std::atomic<bool>* stopped) noexcept {
+  SurfaceRef surface = pool.acquire();
+  while (!surface && wait && !(stopped && stopped->load(std::memory_order_relaxed))) {
+    clock::sleep_until_ns(clock::now_ns() + clock::kMillisecond_ns);
+    surface = pool.acquire();
+  }
+  return surface;
 }
 
 std::unique_ptr<SurfacePool> make_surface_pool(gpu::Device& device, const Nv12Layout& layout,

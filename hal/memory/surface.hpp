@@ -4,6 +4,7 @@
 // same pitch. ITU-R BT.709, limited range unless the rig says otherwise.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -40,6 +41,11 @@ struct Surface {
 
 using SurfacePool = Pool<Surface>;
 using SurfaceRef = Ref<Surface>;
+
+// A free surface of the pool; empty where there is none. With `wait` (films made as fast as possible,
+// where nothing is dropped) it looks again every millisecond, until there is one or `stopped`.
+SurfaceRef acquire(SurfacePool& pool, bool wait,
+                   const std::atomic<bool>* stopped = nullptr) noexcept;
 
 // Set-up: `count` surfaces of one layout on the device.
 std::unique_ptr<SurfacePool> make_surface_pool(gpu::Device& device, const Nv12Layout& layout,

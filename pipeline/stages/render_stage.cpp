@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/stages/render_stage.hpp"
 
-#include "hal/clock/clock.hpp"
 #include "hal/log/log.hpp"
 
 namespace gantry {
@@ -14,7 +13,7 @@ bool RenderStage::step() noexcept {
     out_.close();
     return false;
   }
-  SurfaceRef surface = free_surface();
+  SurfaceRef surface = acquire(views_, wait_for_surface_);
   if (!surface) {
     telemetry_.view_pool_dropped.add();
     return true;
@@ -42,7 +41,7 @@ Status RenderStage::draw(const RenderJob& job, SurfaceRef surface, ViewFrame& vi
   Status status = camera_.render(job.panorama, job.pose, std::move(surface), view);
   if (status == Status::dropped) {  // too much is in flight: wait for the device, the link drops
     camera_.drain();
-    surface = free_surface();
+    surface = acquire(views_, wait_for_surface_);
     if (surface) status = camera_.render(job.panorama, job.pose, std::move(surface), view);
   }
   if (status != Status::ok) return status;
@@ -51,15 +50,6 @@ Status RenderStage::draw(const RenderJob& job, SurfaceRef surface, ViewFrame& vi
   telemetry_.bytes_moved.add(traffic.panorama_read + traffic.view_written + traffic.view_copied);
   telemetry_.bytes_floor.add(traffic.panorama_read + traffic.view_written);
   return Status::ok;
-}
-
-SurfaceRef RenderStage::free_surface() noexcept {
-  SurfaceRef surface = views_.acquire();
-  while (!surface && wait_for_surface_) {
-    clock::sleep_until_ns(clock::now_ns() + clock::kMillisecond_ns);
-    surface = views_.acquire();
-  }
-  return surface;
 }
 
 }  // namespace gantry

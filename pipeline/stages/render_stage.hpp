@@ -25,7 +25,6 @@ class RenderStage {
   bool step() noexcept;
 
  private:
-  SurfaceRef free_surface() noexcept;
   Status draw(const RenderJob& job, SurfaceRef surface, ViewFrame& view) noexcept;
 
   RenderLink& in_;

@@ -14,7 +14,7 @@ bool StitchStage::step() noexcept {
     close();
     return false;
   }
-  SurfaceRef surface = free_surface();
+  SurfaceRef surface = acquire(panoramas_, wait_for_surface_);
   if (!surface) {
     telemetry_.panorama_pool_dropped.add();
     return true;
@@ -42,15 +42,6 @@ bool StitchStage::step() noexcept {
   readers_.completion->push(share(panorama));
   readers_.ring->push(std::move(panorama));
   return true;
-}
-
-SurfaceRef StitchStage::free_surface() noexcept {
-  SurfaceRef surface = panoramas_.acquire();
-  while (!surface && wait_for_surface_) {
-    clock::sleep_until_ns(clock::now_ns() + clock::kMillisecond_ns);
-    surface = panoramas_.acquire();
-  }
-  return surface;
 }
 
 void StitchStage::close() noexcept {

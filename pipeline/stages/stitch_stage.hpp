@@ -30,7 +30,6 @@ class StitchStage {
   bool step() noexcept;
 
  private:
-  SurfaceRef free_surface() noexcept;
   void close() noexcept;
 
   PairLink& in_;

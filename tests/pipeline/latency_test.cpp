@@ -58,12 +58,12 @@ TEST(Latency, KeepsWhatLiesOutsideItsRange) {
 
 TEST(Latency, OneWritesWhileAnotherReads) {
   Latency latency;
-  StageCounters counters;
+  Counter taken;
   constexpr std::uint64_t kTotal = 200'000;
   std::thread writer([&] {
     for (std::uint64_t i = 1; i <= kTotal; ++i) {
       latency.add(static_cast<std::int64_t>(i) * 1000);
-      counters.taken.add();
+      taken.add();
     }
   });
   std::uint64_t last = 0;
@@ -76,7 +76,7 @@ TEST(Latency, OneWritesWhileAnotherReads) {
   }
   writer.join();
   EXPECT_EQ(latency.summary().count, kTotal);
-  EXPECT_EQ(counters.taken.read(), kTotal);
+  EXPECT_EQ(taken.read(), kTotal);
 }
 
 }  // namespace
