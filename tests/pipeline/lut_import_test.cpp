@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "tests/pipeline/lut_tables.hpp"
 #include "tests/pipeline/mesh_checks.hpp"
 #include "tests/pipeline/reference_stitch.hpp"
 #include "tests/pipeline/test_rigs.hpp"
@@ -18,38 +19,6 @@ namespace gantry {
 namespace {
 
 constexpr int kWidth = 1424, kHeight = 366, kCameraWidth = 640, kCameraHeight = 360;
-
-// What a generator of such tables writes for a rig: exact positions, weights that cross over
-// linearly within 3° of the middle, everything turned by 180°.
-LookUpTables tables_of(const Rig& rig) {
-  LookUpTables luts;
-  luts.width = rig.panorama.width;
-  luts.height = rig.panorama.height;
-  const std::size_t count = static_cast<std::size_t>(luts.width) * luts.height;
-  for (std::size_t c = 0; c < 2; ++c) {
-    LookUpTables::Camera& out = luts.cameras[c];
-    out.x.assign(count, 0);
-    out.y.assign(count, 0);
-    out.weight.assign(count, 0);
-    const Rotation rotation = camera_from_panorama(rig.cameras[c].mounting);
-    const LensProjection lens(rig.cameras[c].lens);
-    for (int y = 0; y < luts.height; ++y)
-      for (int x = 0; x < luts.width; ++x) {
-        const double yaw = rig.panorama.yaw_of(x), pitch = rig.panorama.pitch_of(y);
-        const auto pixel = lens.project(apply(rotation, direction_of(yaw, pitch)));
-        if (!pixel || std::abs(pixel->x) > 9000 || std::abs(pixel->y) > 9000) continue;
-        const std::size_t n = count - 1 - (static_cast<std::size_t>(y) * luts.width + x);
-        out.x[n] = static_cast<float>(pixel->x);
-        out.y[n] = static_cast<float>(pixel->y);
-        const double side = (c ? 1 : -1) * yaw / (3 * test::kDegree);
-        const bool inside = pixel->x >= 0 && pixel->y >= 0 &&
-                            pixel->x < rig.cameras[c].lens.width &&
-                            pixel->y < rig.cameras[c].lens.height;
-        if (inside) out.weight[n] = static_cast<float>(std::clamp(0.5 + 0.5 * side, 0.0, 1.0));
-      }
-  }
-  return luts;
-}
 
 Rig lut_rig() {
   return test::parity_rig(kWidth, kHeight, kCameraWidth, kCameraHeight);
@@ -60,19 +29,11 @@ class LutFolder : public ::testing::Test {
   void SetUp() override {
     folder_ = std::filesystem::temp_directory_path() / ("gantry_lut_" + std::to_string(getpid()));
     std::filesystem::create_directories(folder_);
-    const LookUpTables luts = tables_of(lut_rig());
-    const char* names[] = {"left", "right"};
-    for (int c = 0; c < 2; ++c) {
-      write(std::string("lut_") + names[c] + "_x.bin", luts.cameras[c].x);
-      write(std::string("lut_") + names[c] + "_y.bin", luts.cameras[c].y);
-      write(std::string("weight_") + names[c] + ".bin", luts.cameras[c].weight);
-    }
+    test::write_lut_folder(folder_, test::tables_of(lut_rig()));
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
   void write(const std::string& name, const std::vector<float>& values) {
-    std::ofstream out(folder_ / name, std::ios::binary);
-    out.write(reinterpret_cast<const char*>(values.data()),
-              static_cast<std::streamsize>(values.size() * sizeof(float)));
+    test::write_floats(folder_ / name, values);
   }
   std::string refusal(int width = kWidth, int height = kHeight) {
     try {
@@ -133,7 +94,7 @@ TEST_F(LutFolder, PositionsAreThoseOfTheRigTurnedTheRightWayUp) {
 }
 
 TEST(LutImport, ReportsTheErrorWhereNoStepIsFineEnough) {
-  LookUpTables luts = tables_of(lut_rig());
+  LookUpTables luts = test::tables_of(lut_rig());
   for (std::size_t n = 0; n < luts.cameras[0].x.size(); n += 2) luts.cameras[0].x[n] += 0.5f;
   const StitchMesh mesh = mesh_from_luts(luts, kCameraWidth, kCameraHeight);
   EXPECT_EQ(mesh.step, 4);
@@ -182,7 +143,7 @@ TEST_F(LutFolder, BrokenFilesAreNamedWithTheBytesThatAreRight) {
 }
 
 TEST(LutImport, RefusesTablesInWhichACameraCountsNowhere) {
-  LookUpTables luts = tables_of(lut_rig());
+  LookUpTables luts = test::tables_of(lut_rig());
   std::fill(luts.cameras[1].weight.begin(), luts.cameras[1].weight.end(), 0.0009f);
   try {
     mesh_from_luts(luts, kCameraWidth, kCameraHeight);

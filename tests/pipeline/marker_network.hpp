@@ -17,6 +17,12 @@ class MarkerNetwork {
   static constexpr int kSize = 64, kAnchors = 7, kChannels = 6;
 
   static Plan make(int batch, int planes = 3, int output_batch = 0, const std::string& names = {}) {
+    return Plan::from_bytes(file(batch, planes, output_batch, names), "markers.plan");
+  }
+
+  // The plan's file.
+  static std::vector<std::byte> file(int batch, int planes = 3, int output_batch = 0,
+                                     const std::string& names = {}) {
     using namespace plan_format;
     Writer w;
     FileHeader h{};
@@ -67,7 +73,7 @@ class MarkerNetwork {
     std::memcpy(w.file.data(), &h, sizeof h);
     h.checksum = file_checksum(w.file);
     std::memcpy(w.file.data(), &h, sizeof h);
-    return Plan::from_bytes(w.file, "markers.plan");
+    return w.file;
   }
 
  private:
