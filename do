@@ -13,6 +13,7 @@ usage: ./do WORD
   quick     the tests of the release build alone
   asan      the tests under AddressSanitizer and UndefinedBehaviorSanitizer
   tsan      the threaded tests under ThreadSanitizer
+  guest     the tests that need cameras and a display, in a guest that has them (tests/rig)
   fuzz [S]  fuzz every parser for S seconds each (default 60)
   soak [S]  film for S seconds (default 600) and check allocations and memory
   long      the long forms of the slow tests
@@ -67,7 +68,7 @@ peers() {
 tests_of() {
   preset=$1
   shift
-  ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j 2 "$@"
+  ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j 2 -LE guest "$@"
 }
 
 word=${1-help}
@@ -97,6 +98,11 @@ case "$word" in
     need build test
     build "$word"
     tests_of "$word" ;;
+  guest)
+    need build test guest
+    tests/rig/setup
+    build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
+    ctest --test-dir build/release --output-on-failure --no-tests=error -L guest ;;
   fuzz)
     need build lint
     tests/fuzz/run "${1-60}" ;;
@@ -108,7 +114,7 @@ case "$word" in
     need build test
     peers
     build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
-    GANTRY_LONG=1 ctest --test-dir build/release --output-on-failure ;;
+    GANTRY_LONG=1 ctest --test-dir build/release --output-on-failure -LE guest ;;
   bench)
     need build test
     build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
