@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "pipeline/decision.hpp"
 #include "pipeline/detections.hpp"
-#include "pipeline/frames.hpp"
 #include "pipeline/view_limits.hpp"
 
 namespace gantry {
@@ -22,9 +22,10 @@ class Director {
 
   // Takes in what was found in one panorama. Any order and any time stamps do no harm.
   virtual void observe(const Detections& found) noexcept = 0;
-  // The pose for the frame shown that was captured at this instant; called once per frame shown, or
-  // again for a frame that is shown again. Always fits the limits.
-  virtual CameraPose pose(std::int64_t capture_ns) noexcept = 0;
+  // The decision for the frame shown that was captured at this instant; called once per frame shown,
+  // or again for a frame that is shown again. Its pose always fits the limits. Stays as it is until
+  // the next call.
+  virtual const Decision& decide(std::int64_t capture_ns) noexcept = 0;
 };
 
 constexpr double radians(double degrees) {

@@ -7,12 +7,18 @@ namespace gantry {
 
 class FixedDirector final : public Director {
  public:
-  FixedDirector(const CameraPose& pose, const ViewLimits& limits) : pose_(limits.clamp(pose)) {}
+  FixedDirector(const CameraPose& pose, const ViewLimits& limits) {
+    decision_.pose = decision_.aim = limits.clamp(pose);
+    decision_.reason = Reason::set;
+  }
   void observe(const Detections&) noexcept override {}
-  CameraPose pose(std::int64_t) noexcept override { return pose_; }
+  const Decision& decide(std::int64_t capture_ns) noexcept override {
+    decision_.capture_ns = capture_ns;
+    return decision_;
+  }
 
  private:
-  CameraPose pose_;
+  Decision decision_;
 };
 
 }  // namespace gantry

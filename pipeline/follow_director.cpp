@@ -80,7 +80,17 @@ CameraPose FollowDirector::aim_at(std::int64_t t) const noexcept {
   return limits_.clamp(aim);
 }
 
-CameraPose FollowDirector::pose(std::int64_t capture_ns) noexcept {
+const Decision& FollowDirector::decide(std::int64_t capture_ns) noexcept {
+  decision_.capture_ns = capture_ns;
+  decision_.pose = move_to(capture_ns);
+  const BallEstimate ball = window_.ball_at(last_ns_);
+  decision_.tracks.ball = {ball.trust > 0, false, ball.yaw, ball.pitch, 0, 0, 0, ball.trust};
+  decision_.reason = ball.trust > 0.5 ? Reason::ball : Reason::players;
+  decision_.ball_share = ball.trust;
+  return decision_;
+}
+
+const CameraPose& FollowDirector::move_to(std::int64_t capture_ns) noexcept {
   capture_ns = std::clamp(capture_ns, -kLatest_ns, kLatest_ns);
   if (started_ && capture_ns <= last_ns_) {
     // A step back of more than a moment is a new time line: it goes on from there.

@@ -18,13 +18,14 @@ class FollowDirector final : public Director {
                  const PanoramaGeometry& panorama, const ViewLimits& limits);
   void observe(const Detections& found) noexcept override;
   // An instant that is not after the last one gets the last pose again.
-  CameraPose pose(std::int64_t capture_ns) noexcept override;
+  const Decision& decide(std::int64_t capture_ns) noexcept override;
 
  private:
   struct Place {
     double yaw, pitch, ball_trust, players_trust, spread;
   };
   Place place_at(std::int64_t instant_ns) const noexcept;
+  const CameraPose& move_to(std::int64_t capture_ns) noexcept;
   CameraPose aim_at(std::int64_t instant_ns) const noexcept;
 
   FollowConfig config_;
@@ -34,6 +35,7 @@ class FollowDirector final : public Director {
   CameraMotion motion_;
   bool started_ = false;
   std::int64_t last_ns_ = 0;
+  Decision decision_;
 };
 
 }  // namespace gantry

@@ -19,7 +19,14 @@ SweepDirector::SweepDirector(const SweepConfig& config, const ViewLimits& limits
   pass_s_ = distance / top_speed_ + speed_up_s_;
 }
 
-CameraPose SweepDirector::pose(std::int64_t capture_ns) noexcept {
+const Decision& SweepDirector::decide(std::int64_t capture_ns) noexcept {
+  decision_.capture_ns = capture_ns;
+  decision_.pose = decision_.aim = pose_at(capture_ns);
+  decision_.reason = Reason::set;
+  return decision_;
+}
+
+CameraPose SweepDirector::pose_at(std::int64_t capture_ns) noexcept {
   if (!started_) started_ = true, origin_ns_ = capture_ns;
   if (pass_s_ == 0) return left_;
   const double cycle = 2 * pass_s_;

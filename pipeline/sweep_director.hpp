@@ -11,14 +11,17 @@ class SweepDirector final : public Director {
   SweepDirector(const SweepConfig& config, const ViewLimits& limits);
   void observe(const Detections&) noexcept override {}
   // A function of the time since the first frame alone: starts in the middle, to the right.
-  CameraPose pose(std::int64_t capture_ns) noexcept override;
+  const Decision& decide(std::int64_t capture_ns) noexcept override;
 
  private:
+  CameraPose pose_at(std::int64_t capture_ns) noexcept;
+
   CameraPose left_, right_;
   double acceleration_, top_speed_;     // top speed: what is reached between the ends
   double speed_up_s_ = 0, pass_s_ = 0;  // from rest to top speed; from end to end
   bool started_ = false;
   std::int64_t origin_ns_ = 0;
+  Decision decision_;
 };
 
 }  // namespace gantry

@@ -55,7 +55,7 @@ void PaceStage::ask_for(const Presentation& p) noexcept {
     job.slate_s = 1e-9 * static_cast<double>(pacer_.delay_ns());
   } else if (const PanoramaFrame* panorama = ring_.at(p.capture_ns)) {
     job.panorama = share(*panorama);
-    job.pose = director_.pose(p.capture_ns);
+    job.pose = director_.decide(p.capture_ns).pose;
   }
   ring_.evict_before(pacer_.shown_ns());
   out_.push(std::move(job));

@@ -70,7 +70,7 @@ Film film(Director& director, const Play& play, double duration, double delay, u
     const double shown = i / kFrames;
     for (; next <= shown + delay && next <= duration; next += 1 / play.rate)
       director.observe(detect(play, next, random));
-    f.poses.push_back(director.pose(std::llround(shown * 1e9)));
+    f.poses.push_back(director.decide(std::llround(shown * 1e9)).pose);
     f.truth.push_back(play.ball(shown));
   }
   return f;
@@ -235,7 +235,7 @@ TEST_F(DirectorTest, WithoutDetectionsTheCameraRestsInTheMiddle) {
         none.capture_ns = i * kSecond_ns / 30;
         director->observe(none);
       }
-      const CameraPose p = director->pose(i * kSecond_ns / 30);
+      const CameraPose p = director->decide(i * kSecond_ns / 30).pose;
       ASSERT_NEAR(p.yaw, limits_.home().yaw, 1e-9);
       ASSERT_NEAR(p.pitch, limits_.home().pitch, 1e-9);
       ASSERT_EQ(p.field_of_view, follow_.follow.wide);
@@ -272,7 +272,7 @@ TEST_F(DirectorTest, TimeStampsThatRepeatOrRunBackwardsDoNoHarm) {
   const auto director = follow();
   std::mt19937 random(3);
   const Play play{runs};
-  CameraPose last = director->pose(0);
+  CameraPose last = director->decide(0).pose;
   double inside = 0;
   for (int i = 1; i < 1800; ++i) {
     const double t = i / kFrames + 7;
@@ -288,10 +288,11 @@ TEST_F(DirectorTest, TimeStampsThatRepeatOrRunBackwardsDoNoHarm) {
       if (i % 25 == 0) director->observe(odd);
     }
     const std::int64_t shown = std::llround(i / kFrames * 1e9);
-    const CameraPose p = director->pose(shown);
+    const CameraPose p = director->decide(shown).pose;
     ASSERT_TRUE(limits_.fits(p));
     ASSERT_LE(std::abs(p.yaw - last.yaw), follow_.motion.yaw.speed / kFrames * 1.001);
-    const CameraPose again = director->pose(shown), back = director->pose(shown - kSecond_ns / 2);
+    const CameraPose again = director->decide(shown).pose,
+                     back = director->decide(shown - kSecond_ns / 2).pose;
     ASSERT_EQ(again.yaw, p.yaw);
     ASSERT_EQ(back.yaw, p.yaw);
     inside += in_frame(p, runs(i / kFrames));
@@ -300,13 +301,14 @@ TEST_F(DirectorTest, TimeStampsThatRepeatOrRunBackwardsDoNoHarm) {
   EXPECT_GT(inside / 1800, 0.95);
   // The clock starts again: the film goes on.
   for (int i = 0; i < 300; ++i) {
-    const CameraPose p = director->pose(-3600 * kSecond_ns + std::llround(i / kFrames * 1e9));
+    const CameraPose p =
+        director->decide(-3600 * kSecond_ns + std::llround(i / kFrames * 1e9)).pose;
     ASSERT_TRUE(limits_.fits(p));
     ASSERT_LE(std::abs(p.yaw - last.yaw), follow_.motion.yaw.speed / kFrames * 1.001);
     last = p;
   }
   for (const std::int64_t t : {INT64_MAX, INT64_MIN, std::int64_t{0}})
-    EXPECT_TRUE(limits_.fits(director->pose(t)));
+    EXPECT_TRUE(limits_.fits(director->decide(t).pose));
 }
 
 TEST_F(DirectorTest, DetectionsThatAreNoNumbersAndFullOnesDoNoHarm) {
@@ -319,7 +321,7 @@ TEST_F(DirectorTest, DetectionsThatAreNoNumbersAndFullOnesDoNoHarm) {
              k % 5 == 0 ? INFINITY : static_cast<float>(k % 380), 5, 5, k % 7 == 0 ? NAN : 0.9f,
              k % 2 ? ObjectClass::ball : ObjectClass::person});
     director->observe(d);
-    const CameraPose p = director->pose(std::llround(i / kFrames * 1e9));
+    const CameraPose p = director->decide(std::llround(i / kFrames * 1e9)).pose;
     ASSERT_TRUE(limits_.fits(p));
   }
 }
@@ -331,7 +333,7 @@ TEST_F(DirectorTest, SweepGoesFromEndToEndAndTurnsSmoothly) {
   Film f;
   double left = 0, right = 0;
   for (int i = 0; i < 60 * kFrames; ++i) {
-    f.poses.push_back(director->pose(5 * kSecond_ns + std::llround(i / kFrames * 1e9)));
+    f.poses.push_back(director->decide(5 * kSecond_ns + std::llround(i / kFrames * 1e9)).pose);
     left = std::min(left, f.poses.back().yaw);
     right = std::max(right, f.poses.back().yaw);
   }
@@ -355,9 +357,9 @@ TEST_F(DirectorTest, FixedLooksWhereItIsToldWithinTheLimits) {
   DirectorConfig c;
   c.kind = DirectorConfig::Kind::fixed;
   c.fixed = {0.3, -0.05, 1.0};
-  EXPECT_EQ(make_director(c, kPanorama, limits_)->pose(1).yaw, 0.3);
+  EXPECT_EQ(make_director(c, kPanorama, limits_)->decide(1).pose.yaw, 0.3);
   c.fixed = {3, 1, 1.0};
-  EXPECT_TRUE(limits_.fits(make_director(c, kPanorama, limits_)->pose(1)));
+  EXPECT_TRUE(limits_.fits(make_director(c, kPanorama, limits_)->decide(1).pose));
 }
 
 TEST_F(DirectorTest, NumbersOutOfRangeAreNamed) {
