@@ -11,6 +11,7 @@
 
 #include "firmware/compile/compile.hpp"
 #include "pipeline/detector.hpp"
+#include "tests/paths.hpp"
 
 namespace gantry {
 namespace {

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "firmware/toml_reader.hpp"
+#include "tests/paths.hpp"
 
 namespace gantry {
 namespace {

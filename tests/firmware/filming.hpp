@@ -11,6 +11,7 @@
 #include "firmware/appliance.hpp"
 #include "hal/camera/file_camera.hpp"
 #include "hal/clock/clock.hpp"
+#include "tests/paths.hpp"
 
 namespace gantry::test {
 

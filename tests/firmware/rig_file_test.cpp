@@ -10,6 +10,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "tests/paths.hpp"
+
 namespace gantry {
 namespace {
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "tests/paths.hpp"
 #include "tests/pipeline/nv12_picture.hpp"
 #include "tests/pipeline/test_rigs.hpp"
 

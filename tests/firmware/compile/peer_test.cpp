@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "tests/firmware/compile/onnx_model.hpp"
+#include "tests/paths.hpp"
 
 namespace gantry::compile_test {
 namespace {

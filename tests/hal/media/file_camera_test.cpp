@@ -11,6 +11,7 @@
 #include "hal/camera/file_timeline.hpp"
 #include "hal/clock/clock.hpp"
 #include "tests/hal/media/clips.hpp"
+#include "tests/paths.hpp"
 
 namespace gantry {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "hal/media/nv12_converter.hpp"
 #include "tests/hal/media/clips.hpp"
+#include "tests/paths.hpp"
 
 namespace gantry {
 namespace {
