@@ -129,7 +129,7 @@ Status VirtualCamera::render(const PanoramaFrame& panorama, const CameraPose& wa
   const gpu::Wait ready{panorama.ready()};
   Status s = enqueue(luma_, 1, *panorama.surface, *output, pose, ready, &f.luma);
   if (s == Status::ok) s = enqueue(chroma_, 2, *panorama.surface, *output, pose, {}, &f.chroma);
-  const bool copies = config_.host_reads && output->memory.pinned();
+  const bool copies = config_.host_reads && output->memory.apart;
   if (s == Status::ok && copies)
     s = gpu::download(queue_, output->memory, view_.bytes(), {}, &f.done);
   if (s == Status::ok && !copies) f.done = f.chroma;

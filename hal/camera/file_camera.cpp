@@ -172,7 +172,7 @@ Status FileCamera::fill(CameraFrame& out) noexcept {
       gpu::upload(*config_.upload_queue, surface.memory, surface.layout.bytes(), {}, &out.ready);
   if (uploaded != Status::ok || gpu::flush(*config_.upload_queue) != Status::ok)
     return Status::device_lost;
-  if (surface.memory.pinned()) out.host_bytes_written += surface.layout.bytes();
+  if (surface.memory.apart) out.host_bytes_written += surface.layout.bytes();
   return Status::ok;
 }
 

@@ -152,6 +152,7 @@ Memory Device::allocate(std::size_t bytes, Access access) try {
       m.host = static_cast<std::byte*>(
           queue.enqueueMapBuffer(m.pinned, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, bytes));
       std::memset(m.host, 0, bytes);
+      m.apart = true;
     }
   }
   allocated_bytes_ += bytes;
@@ -159,6 +160,21 @@ Memory Device::allocate(std::size_t bytes, Access access) try {
 } catch (const cl::Error& e) {
   throw std::runtime_error(info_.name + ": " + std::to_string(bytes >> 20) +
                            " MiB refused by the device (" + e.what() + ", " +
+                           std::to_string(e.err()) + ")");
+}
+
+Memory Device::adopt(std::byte* host, std::size_t bytes) try {
+  Memory m;
+  m.host = host;
+  m.bytes = bytes;
+  m.apart = !info_.host_memory;
+  m.buffer = m.apart ? cl::Buffer(context_, CL_MEM_READ_WRITE, bytes)
+                     : cl::Buffer(context_, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, bytes, host);
+  allocated_bytes_ += bytes;
+  return m;
+} catch (const cl::Error& e) {
+  throw std::runtime_error(info_.name + ": " + std::to_string(bytes >> 20) +
+                           " MiB of shared memory refused by the device (" + e.what() + ", " +
                            std::to_string(e.err()) + ")");
 }
 

@@ -47,13 +47,15 @@ enum class Access {
 };
 
 // A buffer for kernels and, where Access says so, the host's view of it. On devices that work in
-// host memory both are the same bytes; on others `host` is pinned memory that upload() and
-// download() copy from and to. `host` is null for Access::device on such devices.
+// host memory both are the same bytes; on others `host` is memory of its own (pinned where the
+// driver gave it) that upload() and download() copy from and to. `host` is null for Access::device
+// on such devices.
 struct Memory {
   cl::Buffer buffer;
-  cl::Buffer pinned;  // null where `host` is the buffer itself
+  cl::Buffer pinned;  // null where the driver did not give `host`
   std::byte* host = nullptr;
   std::size_t bytes = 0;
+  bool apart = false;  // `host` is not the buffer itself
 };
 
 // Every OpenCL device of the machine, in the order of their platforms. Set-up.
@@ -91,6 +93,9 @@ class Device {
   cl::CommandQueue make_queue(bool profile = false) const;
   // Zero-filled, every page touched. Throws where the device has not enough.
   Memory allocate(std::size_t bytes, Access access);
+  // The same over pages that somebody else owns, page-aligned, and that outlive it: of a heap, a
+  // camera. Does not touch them.
+  Memory adopt(std::byte* host, std::size_t bytes);
   // A buffer with constant content (meshes, weights).
   cl::Buffer constant(const void* data, std::size_t bytes);
   // Bytes taken through allocate() and constant() so far.

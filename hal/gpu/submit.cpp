@@ -38,7 +38,7 @@ Status launch(const cl::CommandQueue& queue, const cl::Kernel& kernel, const Ran
 Status upload(const cl::CommandQueue& queue, const Memory& memory, std::size_t bytes,
               const Wait& wait, cl::Event* done) noexcept {
   Out out(done);
-  if (!memory.pinned())  // the same bytes: only an order is needed
+  if (!memory.apart)  // the same bytes: only an order is needed
     return checked(clEnqueueMarkerWithWaitList(queue(), wait.count(), wait.data(), out.get()));
   return checked(clEnqueueWriteBuffer(queue(), memory.buffer(), CL_FALSE, 0, bytes, memory.host,
                                       wait.count(), wait.data(), out.get()));
@@ -47,7 +47,7 @@ Status upload(const cl::CommandQueue& queue, const Memory& memory, std::size_t b
 Status download(const cl::CommandQueue& queue, const Memory& memory, std::size_t bytes,
                 const Wait& wait, cl::Event* done) noexcept {
   Out out(done);
-  if (!memory.pinned())
+  if (!memory.apart)
     return checked(clEnqueueMarkerWithWaitList(queue(), wait.count(), wait.data(), out.get()));
   return checked(clEnqueueReadBuffer(queue(), memory.buffer(), CL_FALSE, 0, bytes, memory.host,
                                      wait.count(), wait.data(), out.get()));

@@ -29,9 +29,18 @@ SurfaceRef acquire(SurfacePool& pool, bool wait, const std::atomic<bool>* stoppe
 }
 
 std::unique_ptr<SurfacePool> make_surface_pool(gpu::Device& device, const Nv12Layout& layout,
-                                               std::uint32_t count, gpu::Access access) {
+                                               std::uint32_t count, gpu::Access access,
+                                               Heap* heap) {
   return std::make_unique<SurfacePool>(count, [&](std::uint32_t) {
-    return Surface{layout, device.allocate(layout.bytes(), access), -1};
+    Surface surface;
+    surface.layout = layout;
+    if (heap) {
+      surface.block = heap->allocate(layout.bytes());
+      surface.memory = device.adopt(surface.block.host.data(), layout.bytes());
+    } else {
+      surface.memory = device.allocate(layout.bytes(), access);
+    }
+    return surface;
   });
 }
 

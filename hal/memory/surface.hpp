@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "hal/gpu/gpu.hpp"
+#include "hal/memory/heap.hpp"
 #include "hal/memory/pool.hpp"
 
 namespace gantry {
@@ -32,8 +33,11 @@ Nv12Layout nv12_layout(int width, int height);
 
 struct Surface {
   Nv12Layout layout;
+  HeapBlock block;  // its pages where a heap gave them; else the device did
   gpu::Memory memory;
-  int dma_buf = -1;  // owned by the pool's maker; -1 where the platform has none
+
+  // The descriptor that devices import; −1 where there is none. The surface's own.
+  int dma_buf() const { return block.dma_buf.get(); }
 
   std::uint8_t* luma() const { return reinterpret_cast<std::uint8_t*>(memory.host); }
   std::uint8_t* chroma() const { return luma() + layout.chroma_offset(); }
@@ -47,8 +51,10 @@ using SurfaceRef = Ref<Surface>;
 SurfaceRef acquire(SurfacePool& pool, bool wait,
                    const std::atomic<bool>* stopped = nullptr) noexcept;
 
-// Set-up: `count` surfaces of one layout on the device.
+// Set-up: `count` surfaces of one layout on the device; in pages of `heap` where there is one, so
+// that other devices can share them. Throws std::runtime_error where memory is short.
 std::unique_ptr<SurfacePool> make_surface_pool(gpu::Device& device, const Nv12Layout& layout,
-                                               std::uint32_t count, gpu::Access access);
+                                               std::uint32_t count, gpu::Access access,
+                                               Heap* heap = nullptr);
 
 }  // namespace gantry
