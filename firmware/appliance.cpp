@@ -193,8 +193,10 @@ void Appliance::make_panorama() {
 void Appliance::make_analysis() {
   if (!config_.detect) return;
   plan_.emplace(Plan::load(config_.plan_file));
+  DetectorConfig detector = config_.detector;
+  detector.ground = ground_rows(rig_.rig.panorama, mesh_.covered_top, mesh_.covered_bottom);
   detector_ =
-      std::make_unique<Detector>(device_, *plan_, config_.detector, rig_.rig.panorama,
+      std::make_unique<Detector>(device_, *plan_, detector, rig_.rig.panorama,
                                  panoramas_->slot(0).layout, rig_.rig.matrix, rig_.rig.range);
   analyse_stage_.emplace(to_analyse_, *detector_, config_.analyse_every, detections_,
                          analysis_progress_, pace_wake_, config_.pace == Pace::real_time,

@@ -175,6 +175,9 @@ RunReport Appliance::report() const {
   r.paired = t.paired.read();
   r.stitched = t.stitched.read();
   r.analysed = t.analysed.read();
+  if (detector_)
+    r.tiles = {detector_->tiles().tiles.size(), t.tiles_analysed.read(),
+               1e-9 * static_cast<double>(t.longest_unseen_ns.load())};
   r.presented = t.presented.read();
   r.repeated = pacer_->counts().repeated;
   r.late = t.late.read();

@@ -88,11 +88,13 @@ void read_limits(TomlReader t, ClassLimits& limits, MergeLimits& merge) {
   t.finish();
 }
 
-void read_tiles(TomlReader t, TileOptions& tiles) {
+void read_tiles(TomlReader t, TileOptions& tiles, TileScheduleConfig& schedule) {
   constexpr TileLayout layouts[] = {TileLayout::spread, TileLayout::fit, TileLayout::reference};
   tiles.layout = layouts[t.choice("layout", {"spread", "fit", "reference"}, 0)];
   tiles.scale = t.number("scale", 1.0 / 16, 16, 1);
   tiles.overlap = t.number("overlap", 0, 2000, 0);
+  schedule.most = static_cast<int>(t.integer("per_analysis", 0, 256, 0));
+  schedule.seen_every_s = t.number("seen_every", 0.1, 60, 1);
   t.finish();
 }
 
@@ -125,7 +127,7 @@ void read_detector(TomlReader t, Config& c) {
   if (const auto points = c.detector.mask.size(); points == 1 || points == 2)
     t.fail("mask", fmt::format("has {} points; a polygon needs three at least", points));
   c.detector.classes = read_classes(t);
-  read_tiles(t.table("tiles"), c.detector.tiles);
+  read_tiles(t.table("tiles"), c.detector.tiles, c.detector.schedule);
   constexpr std::pair<const char*, ObjectClass> kClasses[] = {{"ball", ObjectClass::ball},
                                                               {"person", ObjectClass::person},
                                                               {"referee", ObjectClass::referee}};

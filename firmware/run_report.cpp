@@ -109,6 +109,10 @@ std::string to_json(const RunReport& r) {
                                     {"heap_bytes", r.steady->heap_bytes},
                                     {"outstanding_bytes", r.steady->outstanding_bytes},
                                     {"resident_bytes", r.steady->resident_bytes}};
+  if (r.tiles)
+    json["tiles"] = {{"planned", r.tiles->planned},
+                     {"analysed", r.tiles->analysed},
+                     {"longest_unseen_s", rounded(r.tiles->longest_unseen_s)}};
   return json.dump(2) + "\n";
 }
 

@@ -41,6 +41,11 @@ struct RunReport {
   std::vector<Camera> cameras;
   std::uint64_t paired = 0, unpaired = 0, stitched = 0, analysed = 0, presented = 0, repeated = 0,
                 late = 0, slates = 0;
+  struct Tiles {
+    std::uint64_t planned = 0, analysed = 0;  // of the panorama; over all analyses
+    double longest_unseen_s = 0;              // of any tile, between two looks at it
+  };
+  std::optional<Tiles> tiles;                        // with a detector
   std::uint64_t asked_frames = 0, asked_slates = 0;  // by the pacer; repeats come on top
   std::map<std::string, std::uint64_t> drops;        // by stage
   double delay_target_s = 0, delay_max_error_ms = 0;

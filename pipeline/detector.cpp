@@ -3,6 +3,7 @@
 #include "pipeline/detector.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -66,8 +67,10 @@ Detector::Detector(gpu::Device& device, const Plan& plan, const DetectorConfig& 
       network_(device, plan, queue_),
       mask_(config.mask.empty() ? FieldMask() : FieldMask(config.mask, geometry)),
       tiles_(plan_tiles(geometry, edge(network_, plan.name(), 3), edge(network_, plan.name(), 2),
-                        config.tiles, mask_)),
+                        config.tiles, mask_, config.ground)),
       batch_(static_cast<std::size_t>(network_.inputs()[0].shape[0])),
+      schedule_(tiles_, geometry, config.schedule, batch_),
+      all_(tiles_.tiles.size()),
       filter_(tiles_, geometry, config.limits, mask_),
       merge_(geometry.width, config.merge),
       boxes_(std::make_unique<NetworkBoxes>()),
@@ -76,6 +79,7 @@ Detector::Detector(gpu::Device& device, const Plan& plan, const DetectorConfig& 
     throw std::invalid_argument(fmt::format("detector: panoramas of {}x{}, a surface of {}x{}",
                                             geometry.width, geometry.height, layout.width,
                                             layout.height));
+  std::iota(all_.begin(), all_.end(), std::uint16_t{0});
   auto classes = config.classes;
   if (classes.empty()) classes = classes_from_names(plan.metadata("names"));
   const auto heads = heads_of(network_, static_cast<std::int64_t>(batch_), plan.name());
@@ -91,24 +95,35 @@ Detector::Detector(gpu::Device& device, const Plan& plan, const DetectorConfig& 
 Status Detector::analyse(const PanoramaFrame& panorama, Detections& out) noexcept {
   out.capture_ns = panorama.capture_ns;
   out.panorama = panorama.number;
-  return analyse(*panorama.surface, panorama.ready, out);
+  const auto tiles = schedule_.choose(panorama.capture_ns);
+  const Status s = look_at(tiles, *panorama.surface, {panorama.ready()}, out);
+  if (s == Status::ok) schedule_.observe(out);
+  return s;
 }
 
 Status Detector::analyse(const Surface& surface, const cl::Event& ready, Detections& out) noexcept {
-  out.count = out.overflowed = 0;
+  return look_at(all_, surface, {ready()}, out);
+}
+
+Status Detector::look_at(std::span<const std::uint16_t> tiles, const Surface& surface,
+                         const gpu::Wait& ready, Detections& out) noexcept {
+  out.count = out.overflowed = out.area_count = 0;
   count_ = overflowed_ = 0;
-  for (std::size_t first = 0; first < tiles_.tiles.size(); first += batch_) {
+  looked_at_ = tiles;
+  if (Status s = stage_->choose(queue_, tiles); s != Status::ok) return s;
+  for (std::size_t first = 0; first < tiles.size(); first += batch_) {
     // The outputs of a chunk are overwritten by the next one, so they are read before it starts.
-    if (Status s = run_chunk(surface, first, {ready()}); s != Status::ok) return s;
+    if (Status s = run_chunk(surface, first, ready); s != Status::ok) return s;
     decode_chunk(first);
   }
   finish(out);
+  for (const auto tile : tiles) out.areas[out.area_count++] = schedule_.share(tile);
   return Status::ok;
 }
 
 Status Detector::run_chunk(const Surface& surface, std::size_t first,
                            const gpu::Wait& ready) noexcept {
-  const auto count = static_cast<int>(std::min(batch_, tiles_.tiles.size() - first));
+  const auto count = static_cast<int>(std::min(batch_, looked_at_.size() - first));
   cl::Event cut, done;
   Status s =
       stage_->cut(queue_, surface.memory.buffer, static_cast<int>(first), count, ready, &cut);
@@ -119,13 +134,13 @@ Status Detector::run_chunk(const Surface& surface, std::size_t first,
 }
 
 void Detector::decode_chunk(std::size_t first) noexcept {
-  const std::size_t end = std::min(first + batch_, tiles_.tiles.size());
-  for (std::size_t tile = first; tile < end; ++tile) {
+  const std::size_t end = std::min(first + batch_, looked_at_.size());
+  for (std::size_t i = first; i < end; ++i) {
     boxes_->clear();
-    decoder_->decode(outputs_, static_cast<int>(tile - first), *boxes_);
+    decoder_->decode(outputs_, static_cast<int>(i - first), *boxes_);
     overflowed_ += boxes_->overflowed();
     for (const NetworkBox& box : boxes_->view())
-      if (filter_.candidate(box, tile, candidates_[count_])) ++count_;
+      if (filter_.candidate(box, looked_at_[i], candidates_[count_])) ++count_;
   }
 }
 
@@ -139,10 +154,9 @@ void Detector::finish(Detections& out) noexcept {
 
 DetectorTraffic Detector::traffic() const {
   DetectorTraffic t;
-  for (std::size_t i = 0; i < tiles_.tiles.size(); ++i)
-    t.tiles_read += stage_->bytes_read(static_cast<int>(i));
-  t.tensor_written = stage_->bytes_written() * tiles_.tiles.size();
-  t.outputs_read = decoder_->bytes() * tiles_.tiles.size();
+  for (const auto tile : looked_at_) t.tiles_read += stage_->bytes_read(tile);
+  t.tensor_written = stage_->bytes_written() * looked_at_.size();
+  t.outputs_read = decoder_->bytes() * looked_at_.size();
   return t;
 }
 

@@ -11,7 +11,7 @@
 
 namespace gantry {
 
-// What one analysis moves, bytes; constant.
+// What the last analysis moved, bytes.
 struct DetectorTraffic {
   std::uint64_t tiles_read = 0, tensor_written = 0, outputs_read = 0;
 };
@@ -24,20 +24,23 @@ class Detector {
            const PanoramaGeometry& geometry, const Nv12Layout& layout, ColourMatrix matrix,
            ColourRange range);
 
-  // Analyses all tiles and waits for the outcome: for a submission thread of its own. No allocation
-  // by the detector; `out` carries the panorama's number and capture instant, strongest first. On
-  // anything but ok `out` is empty.
+  // Analyses the tiles whose turn it is and waits for the outcome: for a submission thread of its
+  // own. No allocation by the detector; `out` carries the panorama's number and capture instant,
+  // strongest first. On anything but ok `out` is empty.
   Status analyse(const PanoramaFrame& panorama, Detections& out) noexcept;
-  // The same for a picture that is ready.
+  // All tiles of a picture that is ready.
   Status analyse(const Surface& surface, const cl::Event& ready, Detections& out) noexcept;
 
   const TilePlan& tiles() const { return tiles_; }
+  const TileSchedule& schedule() const { return schedule_; }
   Head head() const { return decoder_->head(); }
   DetectorTraffic traffic() const;
   // Device bytes of the network's arena and weights.
   std::size_t network_bytes() const { return network_.arena_bytes() + network_.weight_bytes(); }
 
  private:
+  Status look_at(std::span<const std::uint16_t> tiles, const Surface& surface,
+                 const gpu::Wait& ready, Detections& out) noexcept;
   Status run_chunk(const Surface& surface, std::size_t first, const gpu::Wait& ready) noexcept;
   void decode_chunk(std::size_t first) noexcept;
   void finish(Detections& out) noexcept;
@@ -47,6 +50,9 @@ class Detector {
   FieldMask mask_;
   TilePlan tiles_;
   std::size_t batch_ = 1;
+  TileSchedule schedule_;
+  std::vector<std::uint16_t> all_;            // every tile
+  std::span<const std::uint16_t> looked_at_;  // those of this analysis
   std::optional<HeadDecoder> decoder_;
   std::optional<TileStage> stage_;
   DetectFilter filter_;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pipeline/detect_filter.hpp"
+#include "pipeline/tile_schedule.hpp"
 #include "pipeline/tile_stage.hpp"
 
 namespace gantry {
@@ -17,11 +18,13 @@ std::array<MergeLimits, kObjectClasses> default_merge();
 struct DetectorConfig {
   Head head = Head::automatic;
   TileOptions tiles;
+  TileScheduleConfig schedule;
   std::optional<TileInput> input;     // none: what the head's usual exports want
   std::vector<ClassMapping> classes;  // empty: by the names in the plan, else as HeadDecoder says
   LimitsPerClass limits = default_limits();
   std::array<MergeLimits, kObjectClasses> merge = default_merge();
   std::vector<MaskPoint> mask;  // empty: everything counts
+  GroundRows ground;            // what the rig leaves to look at
 };
 
 }  // namespace gantry

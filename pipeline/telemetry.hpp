@@ -26,7 +26,8 @@ struct CameraTelemetry {
 struct Telemetry {
   std::array<CameraTelemetry, Rig::kMostCameras> cameras;
   Counter paired, panorama_pool_dropped, stitch_failed, stitched;
-  Counter analysed, analysis_skipped, analysis_failed;
+  Counter analysed, analysis_skipped, analysis_failed, tiles_analysed;
+  std::atomic<std::int64_t> longest_unseen_ns{0};  // of any tile, between two looks at it
   Counter presented, late, slates, view_pool_dropped, render_failed;
 
   Latency capture_to_panorama, stitch, detect, capture_to_detection, render, present_jitter, encode;

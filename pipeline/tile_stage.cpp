@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -80,9 +81,12 @@ TileStage::TileStage(gpu::Device& device, const TilePlan& plan, const TileInput&
       "tile", fmt::format("-DTILE_LANES={}{}", vector,
                           plan.network_width % vector == 0 ? " -DTILE_ALIGNED" : ""));
   kernel_ = cl::Kernel(program_, native ? "tile_native" : "tile_scaled");
-  std::vector<cl_int2> origins;
-  for (const Tile& t : plan.tiles) origins.push_back({{t.x, t.y}});
-  origins_ = device.constant(origins.data(), origins.size() * sizeof origins[0]);
+  origins_ = device.allocate(plan.tiles.size() * sizeof(cl_int2), gpu::Access::upload);
+  std::vector<std::uint16_t> all(plan.tiles.size());
+  std::iota(all.begin(), all.end(), std::uint16_t{0});
+  const cl::CommandQueue queue = device.make_queue();
+  if (choose(queue, all) != Status::ok || queue.finish() != CL_SUCCESS)
+    throw std::runtime_error(device.info().name + ": the tiles' places cannot be written");
   const TileColour colour = fold_colour(input, matrix, range);
   colour_ = device.constant(&colour, sizeof colour);
   const cl_int2 size{{layout.width, layout.height}};
@@ -90,7 +94,7 @@ TileStage::TileStage(gpu::Device& device, const TilePlan& plan, const TileInput&
   kernel_.setArg(1, layout.pitch);
   kernel_.setArg(2, static_cast<cl_int>(layout.chroma_offset()));
   kernel_.setArg(3, size);
-  kernel_.setArg(4, origins_);
+  kernel_.setArg(4, origins_.buffer);
   kernel_.setArg(6, network);
   kernel_.setArg(7, colour_);
   kernel_.setArg(8, tensor);
@@ -102,6 +106,14 @@ TileStage::TileStage(gpu::Device& device, const TilePlan& plan, const TileInput&
   local_ = gpu::Range(32, 4, 1);
   global_ = use_local_ ? gpu::Range(round_up(groups, 32), round_up(bands, 4), 1)
                        : gpu::Range(groups, bands, 1);
+}
+
+Status TileStage::choose(const cl::CommandQueue& queue,
+                         std::span<const std::uint16_t> tiles) noexcept {
+  auto* origins = reinterpret_cast<cl_int2*>(origins_.host);
+  for (std::size_t i = 0; i < tiles.size(); ++i)
+    origins[i] = {{plan_.tiles[tiles[i]].x, plan_.tiles[tiles[i]].y}};
+  return gpu::upload(queue, origins_, tiles.size() * sizeof(cl_int2), {}, nullptr);
 }
 
 Status TileStage::cut(const cl::CommandQueue& queue, const cl::Buffer& picture, int first,

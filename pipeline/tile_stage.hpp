@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "hal/gpu/gpu.hpp"
 #include "hal/memory/surface.hpp"
@@ -46,7 +47,10 @@ class TileStage {
             const Nv12Layout& layout, ColourMatrix matrix, ColourRange range,
             const cl::Buffer& tensor);
 
-  // Enqueues tiles [first, first + count) of the plan into batch elements 0 … count-1, one launch.
+  // Which tiles of the plan cut() takes from now on, and in which order; at first all of them in
+  // theirs. The queue's thread, when no cut is under way; does not wait.
+  Status choose(const cl::CommandQueue& queue, std::span<const std::uint16_t> tiles) noexcept;
+  // Enqueues tiles [first, first + count) of those chosen into batch elements 0 … count-1, one launch.
   // The queue's thread; does not wait. `picture` must live until `done` has completed.
   Status cut(const cl::CommandQueue& queue, const cl::Buffer& picture, int first, int count,
              const gpu::Wait& wait, cl::Event* done) noexcept;
@@ -60,7 +64,8 @@ class TileStage {
   Nv12Layout layout_;
   cl::Program program_;
   cl::Kernel kernel_;
-  cl::Buffer origins_, colour_;
+  gpu::Memory origins_;  // of the tiles chosen
+  cl::Buffer colour_;
   gpu::Range global_, local_;
   bool use_local_ = false;
 };

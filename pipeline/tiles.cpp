@@ -48,6 +48,17 @@ Spread spread(double from, double to, int size, double tile, double overlap, dou
   return s;
 }
 
+bool has_ground(const GroundRows& ground, const PixelRect& r) {
+  if (ground.top.empty()) return true;
+  const auto from = static_cast<std::size_t>(std::max(r.left, 0.0));
+  const auto to =
+      static_cast<std::size_t>(std::clamp(r.right, 0.0, static_cast<double>(ground.top.size())));
+  for (std::size_t x = from; x < to; ++x)
+    if (std::max<double>(ground.top[x], r.top) < std::min<double>(ground.bottom[x], r.bottom))
+      return true;
+  return false;
+}
+
 TilePlan reference_tiles(const PanoramaGeometry& geometry, TilePlan plan, const FieldMask& mask) {
   if (plan.network_width != 1024 || plan.network_height != 1024)
     throw std::invalid_argument(
@@ -87,8 +98,19 @@ double largest_ball_px(const PanoramaGeometry& geometry) {
   return std::isfinite(diameter) ? std::max(diameter, 16.0) : 16.0;
 }
 
+GroundRows ground_rows(const PanoramaGeometry& geometry, const std::vector<int>& covered_top,
+                       const std::vector<int>& covered_bottom) {
+  const int horizon =
+      static_cast<int>(std::clamp(std::floor(geometry.y_of(0) + 0.5), 0.0, 1.0 * geometry.height));
+  GroundRows ground{covered_top, covered_bottom};
+  ground.top.resize(static_cast<std::size_t>(geometry.width), 0);
+  ground.bottom.resize(static_cast<std::size_t>(geometry.width), geometry.height);
+  for (int& top : ground.top) top = std::max(top, horizon);
+  return ground;
+}
+
 TilePlan plan_tiles(const PanoramaGeometry& geometry, int network_width, int network_height,
-                    const TileOptions& options, const FieldMask& mask) {
+                    const TileOptions& options, const FieldMask& mask, const GroundRows& ground) {
   check(geometry, network_width, network_height, options);
   TilePlan plan{network_width, network_height, options.scale, 0, 0, {}};
   if (options.layout == TileLayout::fit)
@@ -112,8 +134,10 @@ TilePlan plan_tiles(const PanoramaGeometry& geometry, int network_width, int net
       for (const int x : columns.origins)
         if (mask.touches(plan.rect({x, y}))) plan.tiles.push_back({x, y});
   }
+  std::erase_if(plan.tiles, [&](const Tile& t) { return !has_ground(ground, plan.rect(t)); });
   if (plan.tiles.empty())
-    throw std::invalid_argument("tiles: none has any of the field mask in it");
+    throw std::invalid_argument(
+        "tiles: none has any of the field mask and of the ground that cameras see in it");
   if (plan.tiles.size() > kMostTiles)
     throw std::invalid_argument(
         fmt::format("tiles: {}; at most {} are analysed: lower scale or overlap", plan.tiles.size(),

@@ -39,12 +39,23 @@ struct TilePlan {
   }
 };
 
+// Rows [top, bottom) of each panorama column in which there can be ground: seen by a camera, and not
+// above the horizon. Both empty: all of the panorama.
+struct GroundRows {
+  std::vector<int> top, bottom;
+};
+// Set-up. `covered_top`, `covered_bottom`: as in StitchMesh. The panorama is levelled: its horizon is
+// at pitch 0.
+GroundRows ground_rows(const PanoramaGeometry& geometry, const std::vector<int>& covered_top,
+                       const std::vector<int>& covered_bottom);
+
 // Set-up. Covers the panorama, or as much of it as the mask spans; tiles without any of the mask
-// are left out. A direction in which the panorama is smaller than a tile gets one tile with the
+// or of the ground are left out. A direction in which the panorama is smaller than a tile gets one tile with the
 // panorama in its middle. Rows: where the mask is lower than a tile, the room left is above it, for
 // heads. Throws std::invalid_argument that names the option and its range.
 TilePlan plan_tiles(const PanoramaGeometry& geometry, int network_width, int network_height,
-                    const TileOptions& options, const FieldMask& mask);
+                    const TileOptions& options, const FieldMask& mask,
+                    const GroundRows& ground = {});
 
 // Diameter of a ball of 0.22 m in 10 m, panorama pixels; at least 16.
 double largest_ball_px(const PanoramaGeometry& geometry);

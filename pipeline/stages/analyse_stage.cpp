@@ -35,6 +35,9 @@ void AnalyseStage::analyse(const PanoramaFrame& panorama) noexcept {
   telemetry_.detect.add(end_ns - start_ns);
   if (live_) telemetry_.capture_to_detection.add(end_ns - panorama.capture_ns);
   telemetry_.analysed.add();
+  telemetry_.tiles_analysed.add(found_.area_count);
+  telemetry_.longest_unseen_ns.store(detector_.schedule().longest_unseen_ns(),
+                                     std::memory_order_relaxed);
   const auto traffic = detector_.traffic();
   telemetry_.bytes_moved.add(traffic.tiles_read + traffic.tensor_written);
   telemetry_.bytes_floor.add(traffic.tiles_read + traffic.tensor_written);

@@ -85,6 +85,8 @@ TEST(Config, TheManualsValuesAreTheDefaults) {
   EXPECT_EQ(full.analyse_every, bare.analyse_every);
   EXPECT_EQ(full.detector.tiles.scale, bare.detector.tiles.scale);
   EXPECT_EQ(full.detector.tiles.overlap, bare.detector.tiles.overlap);
+  EXPECT_EQ(full.detector.schedule.most, bare.detector.schedule.most);
+  EXPECT_EQ(full.detector.schedule.seen_every_s, bare.detector.schedule.seen_every_s);
   for (std::size_t i = 0; i < 3; ++i) {
     const auto &a = full.detector.limits[i], &b = bare.detector.limits[i];
     EXPECT_EQ(a.confidence, b.confidence) << i;

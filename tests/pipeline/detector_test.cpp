@@ -137,8 +137,45 @@ TEST_F(DetectorStage, ScaledTilesGiveBoxesInPanoramaPixels) {
   EXPECT_NEAR(stage.tiles().scale, 64.0 / 190, 1e-9);
 }
 
+TEST_F(DetectorStage, LooksAtTheTilesWhoseTurnItIsAndSaysSo) {
+  for (const int batch : {1, 2, 3}) {
+    SCOPED_TRACE(testing::Message() << "batch " << batch);
+    DetectorConfig c = config();
+    c.schedule = {1, 0.5};
+    Detector stage = detector(MarkerNetwork::make(batch), c);
+    const auto out = std::make_unique<Detections>();
+    // A ball in tile 1, a person in tile 3; each of them has its own place in its tile's markers.
+    const std::vector<Marker> markers{{1, 2, 32, 20, 6, 6, {230, 0}},
+                                      {3, 3, 50, 40, 10, 30, {0, 128}}};
+    std::array<int, 4> looks{};
+    int persons = 0;
+    for (int i = 0; i < 20; ++i) {
+      PanoramaFrame frame = painted(stage.tiles(), markers);
+      frame.capture_ns = i * 100'000'000LL;
+      ASSERT_EQ(stage.analyse(frame, *out), Status::ok);
+      ASSERT_GE(out->area_count, i == 0 ? 4u : static_cast<unsigned>(batch));
+      EXPECT_LT(out->area_count, i == 0 ? 5u : 4u) << "fewer than all of them";
+      EXPECT_EQ(stage.traffic().tiles_read, out->area_count * 64u * 64 * 3 / 2);
+      const float tile_x[] = {20, 73, 115, 180};
+      for (std::size_t tile = 0; tile < 4; ++tile) looks[tile] += out->looked_at(tile_x[tile], 20);
+      // What is in the tiles that were looked at is found, and nothing else.
+      ASSERT_TRUE(out->looked_at(73.5f, 19.5f)) << "the ball's tile, each time";
+      const bool person_seen = out->looked_at(175.5f, 39.5f);
+      ASSERT_EQ(out->count, person_seen ? 2u : 1u);
+      expect(out->items[0], ObjectClass::ball, 42 + 31.5, 19.5, 6, 6, 230 / 255.0);
+      if (person_seen)
+        expect(out->items[1], ObjectClass::person, 126 + 49.5, 39.5, 10, 30, 128 / 255.0);
+      persons += person_seen;
+    }
+    for (const int l : looks) EXPECT_GE(l, 5) << "each tile every half a second";
+    EXPECT_LT(persons, 20);
+  }
+}
+
 TEST_F(DetectorStage, CountsWhatItMoves) {
   Detector stage = detector(MarkerNetwork::make(2), config());
+  const auto out = std::make_unique<Detections>();
+  ASSERT_EQ(stage.analyse(painted(stage.tiles(), {}), *out), Status::ok);
   const DetectorTraffic t = stage.traffic();
   EXPECT_EQ(t.tiles_read, 4u * 64 * 64 * 3 / 2);
   EXPECT_EQ(t.tensor_written, 4u * 3 * 64 * 64 * 4);

@@ -128,6 +128,29 @@ TEST(Tiles, ThoseWithoutPitchAreLeftOut) {
     }
 }
 
+TEST(Tiles, ThoseAboveTheHorizonOrWithoutACameraAreLeftOut) {
+  // 48 degrees of sky over 6 of ground: the upper rows of tiles show sky alone.
+  const PanoramaGeometry g{4096, 2160, -90 * kDegree, 90 * kDegree, 48 * kDegree, -6 * kDegree};
+  const int horizon = 1920;
+  std::vector<int> top(4096, 0), bottom(4096, 2160);
+  const auto plan = [&] { return plan_tiles(g, 640, 640, {}, {}, ground_rows(g, top, bottom)); };
+  const auto all = plan_tiles(g, 640, 640, {}, {}).tiles.size();
+  const TilePlan below = plan();
+  EXPECT_EQ(below.tiles.size(), all / 4);
+  for (const Tile& t : below.tiles) EXPECT_GT(t.y + 640, horizon);
+  // No camera sees the right half of the ground.
+  for (std::size_t x = 2048; x < 4096; ++x) bottom[x] = horizon;
+  for (const Tile& t : plan().tiles) EXPECT_LT(t.x, 2048);
+  EXPECT_LT(plan().tiles.size(), below.tiles.size());
+  for (std::size_t x = 2048; x < 4096; ++x) top[x] = bottom[x] = 0;
+  for (const Tile& t : plan().tiles) EXPECT_LT(t.x, 2048);
+  // Where the mesh says nothing all is covered.
+  top.clear(), bottom.clear();
+  EXPECT_EQ(plan().tiles.size(), below.tiles.size());
+  top.assign(4096, 0), bottom.assign(4096, 0);
+  EXPECT_THROW(plan(), std::invalid_argument);
+}
+
 TEST(Tiles, RefuseOptionsOutOfRangeByName) {
   const auto g = panorama(5700, 1900);
   const auto refusal = [&](const TileOptions& options) -> std::string {
