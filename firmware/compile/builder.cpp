@@ -24,6 +24,12 @@ bool changes_nothing(const Operation& operation, const Value& x, const Inferred&
 
 }  // namespace
 
+void Builder::spend(std::int64_t elements) {
+  fold_budget -= elements;
+  if (fold_budget < 0)
+    throw std::invalid_argument("the constants of this model unfold to too many elements");
+}
+
 int Builder::input(const std::string& name, const Shape& shape) {
   graph.values.push_back({name, shape, Type::real, nullptr});
   graph.inputs.push_back(static_cast<int>(graph.values.size()) - 1);
@@ -53,9 +59,7 @@ std::vector<int> Builder::add_all(Operation operation, const std::vector<int>& i
   const auto results = infer(operation, values);
   if (!inputs.empty() && changes_nothing(operation, *values[0], results[0])) return {inputs[0]};
   if (auto folded = fold(operation, values, results[0])) {
-    fold_budget -= count(folded->shape);
-    if (fold_budget < 0)
-      throw std::invalid_argument("the constants of this model unfold to too many elements");
+    spend(count(folded->shape));
     return {add_constant(std::move(*folded))};
   }
   if (graph.nodes.size() >= kMaximumNodes)

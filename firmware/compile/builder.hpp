@@ -22,6 +22,13 @@ class Builder {
   const Shape& shape(int v) const { return value(v).shape; }
   const Constant* constant(int v) const { return v == kAbsent ? nullptr : value(v).constant.get(); }
 
+  // Where a model that was exported for one batch is compiled for another: its own, and the one asked
+  // for. Its constants name the first.
+  std::int64_t own_batch = 0, batch = 0;
+
+  // Takes from the budget; throws std::invalid_argument where it is used up.
+  void spend(std::int64_t elements);
+
   int input(const std::string& name, const Shape& shape);
   int add_constant(Constant c);
   int integers(const std::vector<std::int64_t>& values);  // rank 1

@@ -123,6 +123,9 @@ const OperatorTable& operators() {
     add_network_operators(t);
     add_math_operators(t);
     add_shape_operators(t);
+    add_index_operators(t);
+    add_normalisations(t);
+    add_einsum(t);
     return t;
   }();
   return table;
@@ -195,7 +198,7 @@ class Importer {
     for (int d = 0; d < dims.size(); ++d) {
       std::int64_t size = dims[d].has_dim_value() ? dims[d].dim_value() : 0;
       if (dims.size() == 4) {
-        if (d == 0) size = options_.batch.value_or(size);
+        if (d == 0) size = rebatched(size);
         if (d == 2) size = options_.height.value_or(size);
         if (d == 3) size = options_.width.value_or(size);
       }
@@ -215,6 +218,15 @@ class Importer {
     std::int64_t elements = 1;
     for (const auto d : shape)
       if ((elements *= d) > kMaximumElements) fail("input '{}' is too large", info.name());
+  }
+
+  std::int64_t rebatched(std::int64_t own) {
+    if (!options_.batch) return own;
+    if (own > 0 && own != *options_.batch) {
+      builder_.own_batch = own;
+      builder_.batch = *options_.batch;
+    }
+    return *options_.batch;
   }
 
   // The nodes that the outputs need, each after those that make its inputs.

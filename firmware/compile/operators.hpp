@@ -46,6 +46,11 @@ class OperatorCall {
   // From the attribute (older opsets) or the constant input (newer ones).
   std::optional<std::vector<std::int64_t>> integers_of(std::string_view attribute,
                                                        std::size_t i) const;
+  // Whether picking from this axis of the first input picks from a batch that was exchanged.
+  bool cuts_batch(std::size_t axis) const {
+    return builder.own_batch && axis == 0 && !builder.constant(input(0)) &&
+           shape(0)[0] == builder.batch;
+  }
   // 0 … rank-1; throws where it is out of range.
   std::size_t axis(std::int64_t raw, std::int64_t rank) const;
 
@@ -62,6 +67,9 @@ using OperatorTable = std::map<std::string, Convert, std::less<>>;
 void add_network_operators(OperatorTable& table);  // convolutions, pools, resize, matrices
 void add_math_operators(OperatorTable& table);     // element by element, reductions, order
 void add_shape_operators(OperatorTable& table);    // views, joins, constants
+void add_index_operators(OperatorTable& table);    // gathers and scatters
+void add_normalisations(OperatorTable& table);
+void add_einsum(OperatorTable& table);
 
 // Throws std::invalid_argument: unsupported type, external data, or a size that does not match.
 Constant read_tensor(const onnx::TensorProto& tensor);

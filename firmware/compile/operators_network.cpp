@@ -1,4 +1,4 @@
-// Convolutions, pools, resizing, matrices and normalisation, from every opset that is read.
+// Convolutions, pools, resizing and matrices, from every opset that is read.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
@@ -200,30 +200,6 @@ void log_softmax(OperatorCall& call) {
   softmax_of(call, true);
 }
 
-void batch_normalization(OperatorCall& call) {
-  Builder& b = call.builder;
-  if (call.integer("training_mode", 0)) throw std::invalid_argument("training mode");
-  const Shape s = call.shape(0);
-  if (s.size() < 2) throw std::invalid_argument("an input without channels");
-  std::vector<std::vector<float>> p;
-  for (std::size_t i = 1; i <= 4; ++i) {
-    p.push_back(call.constant_reals(i).value_or(std::vector<float>{}));
-    if (static_cast<std::int64_t>(p.back().size()) != s[1])
-      throw std::invalid_argument("parameters for another number of channels");
-  }
-  const float epsilon = call.real("epsilon", 1e-5f);
-  Constant scale{Shape(s.size() - 1, 1), Type::real, {}, {}};
-  scale.shape[0] = s[1];
-  Constant shift = scale;
-  for (std::size_t c = 0; c < p[0].size(); ++c) {
-    const double k = p[0][c] / std::sqrt(double{p[3][c]} + epsilon);
-    scale.reals.push_back(static_cast<float>(k));
-    shift.reals.push_back(static_cast<float>(p[1][c] - k * p[2][c]));
-  }
-  const int y = b.binary(Combine::multiply, call.input(0), b.add_constant(std::move(scale)));
-  call.give(b.binary(Combine::add, y, b.add_constant(std::move(shift))));
-}
-
 template <std::size_t N>
 int choice(const std::string& word, const char* const (&words)[N], const char* what) {
   for (std::size_t i = 0; i < N; ++i)
@@ -278,7 +254,9 @@ void resize(OperatorCall& call) {
                           : static_cast<std::int64_t>(std::floor(static_cast<float>(s[d]) * scale));
     if (size < 1) throw std::invalid_argument("the result is empty");
     if (d + 2 < rank) {
-      if (size != s[d]) throw std::invalid_argument("only the last two dimensions can be resized");
+      const bool own_batch = d == 0 && by_size && size == call.builder.own_batch;
+      if (size != s[d] && !own_batch)
+        throw std::invalid_argument("only the last two dimensions can be resized");
       continue;
     }
     op.size[d + 2 - rank] = size;
@@ -300,7 +278,6 @@ void add_network_operators(OperatorTable& table) {
   table["MatMul"] = matmul;
   table["Softmax"] = softmax;
   table["LogSoftmax"] = log_softmax;
-  table["BatchNormalization"] = batch_normalization;
   table["Resize"] = resize;
   table["Upsample"] = resize;
 }

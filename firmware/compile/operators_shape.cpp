@@ -1,4 +1,4 @@
-// Views, joins, pads, gathers and constants.
+// Views, joins, pads and constants.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
@@ -73,6 +73,8 @@ void slice(OperatorCall& call) {
                        end = bounded(ends[i]);
     const std::int64_t span = step > 0 ? end - start : start - end;
     const std::int64_t stride = step > 0 ? step : -step;
+    if (call.cuts_batch(axis))
+      throw std::invalid_argument("a part of the batch is taken; the model is tied to its own");
     if (span <= 0)
       throw std::invalid_argument("the slice of axis " + std::to_string(axis) + " is empty");
     x = call.builder.slice(x, axis, start, step, (span - 1) / stride + 1);
@@ -80,9 +82,21 @@ void slice(OperatorCall& call) {
   call.give(x);
 }
 
+// A model exported for one batch names it in its shapes, first: another batch takes its place there.
+void follow_batch(const OperatorCall& call, Shape& to) {
+  const Builder& b = call.builder;
+  const Shape& from = call.shape(0);
+  if (!b.own_batch || b.constant(call.input(0)) || to.empty() || to[0] == -1 || to[0] == 0) return;
+  if (to[0] != b.own_batch || from.empty() || from[0] % b.batch)
+    throw std::invalid_argument("the shape " + to_string(to) + " ties the model to a batch of " +
+                                std::to_string(b.own_batch));
+  to[0] = b.batch;
+}
+
 void reshape(OperatorCall& call) {
   const Shape from = call.shape(0);
   Shape to = call.constant_integers(1).value_or(Shape{});
+  follow_batch(call, to);
   const bool keep_zero = call.integer("allowzero", 0) != 0;
   std::int64_t known = 1;
   int open = -1;
@@ -226,32 +240,6 @@ void pad(OperatorCall& call) {
   call.give(call.builder.add(op, {x}));
 }
 
-void gather(OperatorCall& call) {
-  Builder& b = call.builder;
-  const auto axis = call.axis(call.integer("axis", 0), call.rank(0));
-  const std::int64_t size = call.shape(0)[axis];
-  if (const Constant* indices = b.constant(call.input(1))) {
-    for (std::size_t i = 0; i < indices->count(); ++i)
-      if (!(indices->at(i) >= static_cast<double>(-size) &&
-            indices->at(i) < static_cast<double>(size)))
-        throw std::invalid_argument("an index leaves the axis of size " + std::to_string(size));
-    if (indices->count() == 1 && indices->shape.empty()) {
-      const auto pick = static_cast<std::int64_t>(indices->at(0));
-      const int one = b.slice(call.input(0), axis, pick < 0 ? pick + size : pick, 1, 1);
-      Shape to = b.shape(one);
-      to.erase(to.begin() + static_cast<std::int64_t>(axis));
-      return call.give(b.reshape(one, to));
-    }
-  }
-  call.give(b.add(Gather{static_cast<std::int64_t>(axis)}, {call.input(0), call.input(1)}));
-}
-
-void gather_elements(OperatorCall& call) {
-  const auto axis = call.axis(call.integer("axis", 0), call.rank(0));
-  call.give(call.builder.add(GatherElements{static_cast<std::int64_t>(axis)},
-                             {call.input(0), call.input(1)}));
-}
-
 void shape_of(OperatorCall& call) {
   const Shape& s = call.shape(0);
   const auto rank = call.rank(0);
@@ -361,8 +349,6 @@ void add_shape_operators(OperatorTable& table) {
   table["Expand"] = expand;
   table["Tile"] = tile;
   table["Pad"] = pad;
-  table["Gather"] = gather;
-  table["GatherElements"] = gather_elements;
   table["Shape"] = shape_of;
   table["Size"] = size_of;
   table["Constant"] = constant;

@@ -4,120 +4,12 @@
 // real networks those beside the repository. With GANTRY_LONG=1 every tensor of every network is
 // compared, otherwise the outputs of the smaller ones.
 // SPDX-License-Identifier: Apache-2.0
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <map>
+#include "tests/firmware/compile/peer.hpp"
+
 #include <set>
-
-#include <nlohmann/json.hpp>
-#include <sys/wait.h>
-
-#include "tests/firmware/compile/onnx_model.hpp"
-#include "tests/paths.hpp"
 
 namespace gantry::compile_test {
 namespace {
-
-namespace fs = std::filesystem;
-
-const fs::path kSource = GANTRY_SOURCE_DIR;
-
-bool long_form() {
-  const char* v = std::getenv("GANTRY_LONG");
-  return v && std::string(v) == "1";
-}
-
-fs::path peers() {
-  const char* v = std::getenv("GANTRY_PEERS");
-  return v ? fs::path(v) : kSource / "build/peers";
-}
-
-bool have_peer() {
-  return std::system("node --version >/dev/null 2>&1") == 0 &&
-         fs::exists(peers() / "node_modules/onnxruntime-node");
-}
-
-// A folder that goes away with its owner.
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "gantry-peer-XXXXXX").string();
-    path_ = ::mkdtemp(name.data()) ? name : "";
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  fs::path operator/(const std::string& name) const { return path_ / name; }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-Tensor read_tensor(const fs::path& file, const Shape& shape) {
-  Tensor t(shape);
-  std::ifstream in(file, std::ios::binary);
-  in.read(reinterpret_cast<char*>(t.values.data()),
-          static_cast<std::streamsize>(t.values.size() * sizeof(float)));
-  EXPECT_TRUE(in.good()) << file;
-  return t;
-}
-
-// Every output of the model, by name.
-std::map<std::string, Tensor> peer_outputs(
-    const onnx::ModelProto& model, const std::vector<std::pair<std::string, Tensor>>& inputs) {
-  const Scratch scratch;
-  {
-    std::ofstream out(scratch / "model.onnx", std::ios::binary);
-    EXPECT_TRUE(model.SerializeToOstream(&out));
-  }
-  std::string command = "GANTRY_PEERS='" + peers().string() + "' node '" +
-                        (kSource / "tests/peers/onnx_layers.mjs").string() + "' '" +
-                        (scratch / "model.onnx").string() + "' '" + scratch.path().string() + "'";
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const auto& [name, tensor] = inputs[i];
-    const fs::path file = scratch / ("input" + std::to_string(i));
-    std::ofstream(file, std::ios::binary)
-        .write(reinterpret_cast<const char*>(tensor.values.data()),
-               static_cast<std::streamsize>(tensor.values.size() * sizeof(float)));
-    std::string dims;
-    for (const auto d : tensor.shape) dims += (dims.empty() ? "" : "x") + std::to_string(d);
-    command.append(" '")
-        .append(name)
-        .append("=")
-        .append(dims)
-        .append("=")
-        .append(file.string())
-        .append("'");
-  }
-  std::map<std::string, Tensor> outputs;
-  const int status = std::system(command.c_str());
-  EXPECT_EQ(status, 0) << command;
-  if (status != 0) return outputs;
-  std::ifstream index(scratch / "index.json");
-  for (const auto& entry : nlohmann::json::parse(index))
-    outputs[entry["name"]] =
-        read_tensor(scratch / entry["file"].get<std::string>(), entry["dims"].get<Shape>());
-  return outputs;
-}
-
-// The largest difference, over the tensor's largest value.
-double difference(const std::vector<float>& got, const Tensor& want) {
-  if (got.size() != want.values.size()) return INFINITY;
-  double largest = 1e-30, worst = 0;
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    const double d = std::fabs(double{got[i]} - want.values[i]);
-    if (got[i] == want.values[i]) continue;
-    worst = std::isnan(d) ? INFINITY : std::max(worst, d);
-  }
-  for (const float v : want.values)
-    if (std::isfinite(v)) largest = std::max(largest, double{std::fabs(v)});
-  return worst / largest;
-}
-
-constexpr double kAgreement = 1e-3;
 
 std::vector<std::byte> file_bytes(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -242,16 +134,7 @@ class RandomGraph {
   void check(unsigned seed) {
     for (const auto& i : images_)
       if (i.name != input_name_) cases_.model.output(i.name);
-    const Plan plan = compiled(cases_.model);
-    const auto got = run(plan, {input_});
-    const auto want = peer_outputs(cases_.model.proto, {{input_name_, input_}});
-    for (std::size_t o = 0; o < got.size(); ++o) {
-      const auto& name = plan.tensors()[plan.outputs()[o]].name;
-      ASSERT_TRUE(want.contains(name));
-      EXPECT_EQ(got[o].shape, want.at(name).shape) << "seed " << seed << ", " << name;
-      EXPECT_LT(difference(got[o].values, want.at(name)), kAgreement)
-          << "seed " << seed << ", " << name;
-    }
+    expect_peer_agrees(cases_.model, {{input_name_, input_}}, "seed " + std::to_string(seed));
   }
 
  private:
