@@ -164,10 +164,10 @@ void paint_row(__global const SimFrame* f, __global const SimActor* actor,
   *cr = mix(*cr, mix((float8)(c->first[2]), (float8)(c->second[2]), second) * brightness, a.cover);
 }
 
-// The ball, averaged over the exposure. Its patches are the twelve corners of an icosahedron.
+// A ball, averaged over the exposure. Its patches are the twelve corners of an icosahedron.
 void paint_ball_row(__global const SimFrame* f, __global const SimActor* actor, float8 px, float y,
                     float8 shade, float8* luma, float8* cb, float8* cr) {
-  __global const SimBallSprite* s = &f->ball;
+  __global const SimBallSprite* s = f->balls + (actor->ball - 1);
   float8 cover = (float8)(0), sum0 = (float8)(0), sum1 = (float8)(0), sum2 = (float8)(0);
   for (int i = 0; i < SIM_BLUR_SAMPLES; ++i) {
     const float t = (i + 0.5f) / SIM_BLUR_SAMPLES;
@@ -235,7 +235,7 @@ __kernel void sim_actors(__global const SimFrame* f, int tiles_offset, int membe
   for (int i = 0; i < tile.count; ++i) {
     __global const SimActor* a = f->actors + members[tile.first + i];
     if (misses(a->left, a->top, a->right, a->bottom, x, y)) continue;
-    if (a->is_ball) {
+    if (a->ball) {
       paint_ball_row(f, a, px, (float)y, shade, &b.y0, &cb0, &cr0);
       paint_ball_row(f, a, px, (float)(y + 1), shade, &b.y1, &cb1, &cr1);
     }

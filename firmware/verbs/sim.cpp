@@ -5,8 +5,10 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "firmware/boxes_file.hpp"
 #include "firmware/config.hpp"
 #include "firmware/media.hpp"
+#include "firmware/verbs/training_pictures.hpp"
 #include "firmware/verbs/verbs.hpp"
 #include "hal/camera/sim_truth.hpp"
 
@@ -18,6 +20,8 @@ struct SimOptions {
   std::uint64_t seed = 1, frames = 1;
   double start_s = 0, every_s = 1.0 / 30;
   bool random_look = false;
+  std::uint64_t training = 0;
+  int size = 640;
 };
 
 struct Source {
@@ -41,6 +45,10 @@ Source open(gpu::Device& device, const Rig& rig, const SimOptions& options, std:
   return source;
 }
 
+std::string picture_name(const Source& source, std::uint64_t number) {
+  return fmt::format("{}-{:06}.png", source.camera->name(), number);
+}
+
 // The next picture of a camera as left-000012.png.
 std::int64_t save_next(Source& source, const cl::CommandQueue& queue, const Rig& rig,
                        const std::filesystem::path& folder, std::uint64_t number) {
@@ -51,12 +59,17 @@ std::int64_t save_next(Source& source, const cl::CommandQueue& queue, const Rig&
   const auto& memory = frame.surface->memory;
   gpu::download(queue, memory, memory.bytes, {frame.ready()}, &done);
   gpu::wait(done);
-  media::save_png(folder / fmt::format("{}-{:06}.png", source.camera->name(), number),
-                  frame.surface->layout, memory.host, rig.matrix, rig.range);
+  media::save_png(folder / picture_name(source, number), frame.surface->layout, memory.host,
+                  rig.matrix, rig.range);
   return frame.capture_ns;
 }
 
 int simulate(const SimOptions& options) {
+  if (options.training > 0) {
+    write_training_pictures({options.output, options.seed, options.training, options.size});
+    return 0;
+  }
+  if (options.rig.empty()) throw std::runtime_error("sim: --rig or --training is needed");
   const Rig rig = read_rig_file(options.rig).rig;
   const std::filesystem::path folder = options.output;
   std::filesystem::create_directories(folder);
@@ -74,6 +87,10 @@ int simulate(const SimOptions& options) {
   shared.seed = options.seed;
   shared.random_look = options.random_look;
   SimTruth truth(rig, look_of(shared), shared.mast_height_m);
+  BoxesWriter boxes_file(folder);
+  std::vector<SimBoxes> boxes;
+  for (const auto& source : sources)
+    boxes.emplace_back(source.camera->view(), look_of(shared), options.seed);
   SimWorld world(options.seed);
   SimState state;
   SimTruthFrame row;
@@ -82,11 +99,15 @@ int simulate(const SimOptions& options) {
     for (auto& source : sources) capture_ns = save_next(source, queue, rig, folder, n);
     world.at(options.start_s + static_cast<double>(n) * options.every_s, state);
     truth.of(state, n, capture_ns, row);
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      const auto objects = boxes[i].of(state);
+      boxes_file.add({picture_name(sources[i], n), -1, 0, 0, {objects.begin(), objects.end()}});
+    }
     if (!write_json_line(row, out.get()))
       throw std::runtime_error(truth_file.string() + ": cannot be written");
   }
-  fmt::print("{}: {} pictures of each of {} cameras, and truth.jsonl\n", folder.string(),
-             options.frames, sources.size());
+  fmt::print("{}: {} pictures of each of {} cameras, truth.jsonl and boxes.jsonl\n",
+             folder.string(), options.frames, sources.size());
   return 0;
 }
 
@@ -95,7 +116,7 @@ int simulate(const SimOptions& options) {
 void add_sim(CLI::App& app, int& status) {
   auto* verb = app.add_subcommand("sim", "pictures of a simulated match, and the truth about them");
   auto options = std::make_shared<SimOptions>();
-  verb->add_option("--rig", options->rig, "rig file (TOML)")->required();
+  verb->add_option("--rig", options->rig, "rig file (TOML)");
   verb->add_option("-o,--output", options->output, "folder for the pictures and truth.jsonl")
       ->required();
   verb->add_option("--seed", options->seed, "of the match: the same seed is the same match");
@@ -106,6 +127,12 @@ void add_sim(CLI::App& app, int& status) {
   verb->add_option("--every", options->every_s, "seconds from picture to picture")
       ->check(CLI::Range(1.0 / 240, 1.0));
   verb->add_flag("--random-look", options->random_look, "light, weather and kits from the seed");
+  verb->add_option(
+          "--training", options->training,
+          "instead: so many pictures of any scene, raw, for training and testing detectors")
+      ->check(CLI::Range(1, 10'000'000));
+  verb->add_option("--size", options->size, "of training pictures, pixels, a multiple of 16")
+      ->check(CLI::Range(64, 4096));
   verb->callback([options, &status] { status = simulate(*options); });
 }
 

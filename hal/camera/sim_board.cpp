@@ -46,9 +46,9 @@ void SimRenderer::place_board(gpu::Device& device, const Rig& rig) {
   constexpr std::size_t kEntryBytes = 8;
   board_map_ = device.allocate(pixels[0] * pixels[1] * kEntryBytes, gpu::Access::device);
   cl::Kernel map(program_, "sim_board_map");
-  map.setArg(0, ground_);
+  map.setArg(0, ground_.buffer);
   map.setArg(1, board);
-  map.setArg(2, mesh_);
+  map.setArg(2, mesh_.buffer);
   map.setArg(3, mesh_nodes_);
   map.setArg(4, board_map_.buffer);
   map.setArg(5, board_box_.left);

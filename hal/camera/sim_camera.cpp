@@ -37,7 +37,7 @@ SimRendererConfig renderer_config(const SimCameraConfig& c) {
   r.width = c.width;
   r.height = c.height;
   r.seed = c.seed;
-  r.mast_height_m = c.mast_height_m;
+  r.mast.height = c.mast_height_m;
   r.time_code = c.time_code;
   return r;
 }

@@ -24,8 +24,7 @@ struct SimFigure {
   int count = 0;
 };
 
-const SimKit& kit_of(const SimLook& look, const SimPerson& person);
-// `number` varies skin and hair.
-SimFigure figure_of(const SimPerson& person, int number, const SimKit& kit);
+// `number` varies skin and hair, and the clothes where they are the person's own.
+SimFigure figure_of(const SimPerson& person, int number, const SimLook& look);
 
 }  // namespace gantry

@@ -96,6 +96,35 @@ void randomise_kits(SimRandom& random, SimLook& look) {
   if (random.chance(0.4)) look.referee.shirt = {0.75f, 0.68f, 0.05f};
 }
 
+SimColour any_colour(SimRandom& random) {
+  const double value = random.uniform(0.02, 0.8), pale = random.uniform() * random.uniform();
+  const double hue = random.uniform(0, 3);
+  const auto one = [&](double at) {
+    const double d = std::abs(std::remainder(hue - at, 3.0));
+    return static_cast<float>(value * (pale + (1 - pale) * std::clamp(1.5 - 1.5 * d, 0.0, 1.0)));
+  };
+  return {one(0), one(1), one(2)};
+}
+
+// Lawns of any green, and floors of halls and courts.
+void randomise_floor(SimRandom& random, SimLook& look) {
+  look.texture = between(random, 0.3, 1.4);
+  if (random.chance(0.3)) {  // artificial turf, lush or dull
+    const double v = random.uniform(0.04, 0.35);
+    look.grass_light = {static_cast<float>(v * random.uniform(0.08, 0.7)), static_cast<float>(v),
+                        static_cast<float>(v * random.uniform(0.08, 0.5))};
+  } else if (random.chance(0.3)) {
+    look.grass_light = any_colour(random);
+    look.texture = between(random, 0, 0.5);
+    look.wear = 0;
+  }
+  look.grass_dark = scaled(look.grass_light, random.uniform(0.6, 1));
+  if (random.chance(0.2)) look.line_colour = any_colour(random);
+  look.other_lines = random.chance(0.3) ? 1 + random.below(8) : 0;
+  look.other_line_colour = random.chance(0.5) ? SimColour{0.8f, 0.8f, 0.8f} : any_colour(random);
+  if (random.chance(0.3)) look.surround = any_colour(random);
+}
+
 void randomise_ball_and_cameras(SimRandom& random, SimLook& look) {
   look.ball_radius = random.uniform(0.105, 0.115);
   const double kind = random.uniform();
@@ -161,6 +190,37 @@ SimLook random_look(std::uint64_t seed) {
   randomise_ground(random, look);
   randomise_kits(random, look);
   randomise_ball_and_cameras(random, look);
+  return look;
+}
+
+SimLook training_look(std::uint64_t seed) {
+  SimLook look = random_look(seed);
+  SimRandom random(seed, 0x7a41);
+  look.cast = random.next();
+  look.own_clothes = random.chance(0.25) ? between(random, 0.2, 1) : between(random, 0, 0.1);
+  for (SimKit* kit : {&look.teams[0], &look.teams[1], &look.keepers[0], &look.keepers[1]}) {
+    if (random.chance(0.4)) kit->shirt = any_colour(random);
+    if (random.chance(0.3)) kit->shorts = any_colour(random);
+    if (random.chance(0.3)) kit->socks = any_colour(random);
+    kit->sleeves = random.chance(0.25);
+    kit->trousers = random.chance(0.1);
+  }
+  randomise_floor(random, look);
+  look.specks = random.chance(0.3) ? between(random, 0, 1) : 0;
+  look.letters = random.chance(0.25) ? between(random, 0.1, 0.8) : 0;
+  look.clutter = random.chance(0.6) ? random.below(SimLook::kMostClutter) : 0;
+  look.spare_balls = look.bottles = 0;
+  if (random.chance(0.25)) {  // floodlight, dusk
+    look.sun = 0;
+    look.ambient = between(random, 0.35, 1);
+    look.sky_top = look.sky_horizon = scaled({0.05f, 0.06f, 0.09f}, random.uniform(0.1, 2));
+    look.clouds = 0;
+  }
+  look.sun_elevation = random.uniform(0.2, 1.4);
+  look.exposure.fill(between(random, 0.6, 2.4));
+  look.warmth.fill(between(random, 0.8, 1.25));
+  look.noise = between(random, 0, 1) * between(random, 0, 7);
+  look.exposure_time = random.uniform(0.0005, 0.012);
   return look;
 }
 

@@ -12,7 +12,8 @@ struct SimColour {
 
 struct SimKit {
   SimColour shirt, second, shorts, socks;
-  int pattern = 0;  // 0 plain, 1 stripes, 2 hoops, 3 halves; in `second`
+  int pattern = 0;                         // 0 plain, 1 stripes, 2 hoops, 3 halves; in `second`
+  bool trousers = false, sleeves = false;  // long ones
 };
 
 struct SimLook {
@@ -25,6 +26,11 @@ struct SimLook {
   float wear = 0;             // 0…1, bare patches in front of the goals and on the middle
   float line_strength = 1;    // 0…1, freshness of the paint
   SimColour surround;
+  float texture = 1;  // 0 a smooth floor … 1 grass
+  SimColour line_colour{0.8f, 0.8f, 0.78f};
+  int other_lines = 0;  // circles and lines of other games
+  SimColour other_line_colour;
+  float letters = 0, specks = 0;  // 0…1, of what is painted on the ground or lies flat
   bool running_track = false;
 
   int stand = 2;    // 0 trees, 1 open terrace, 2 covered stand
@@ -36,11 +42,17 @@ struct SimLook {
 
   std::array<SimKit, 2> teams, keepers;
   SimKit referee, staff;
+  float own_clothes = 0;   // 0…1, share of people who wear what they like
+  std::uint32_t cast = 0;  // whose faces and clothes
 
   double ball_radius = 0.11;  // metres
   SimColour ball, ball_patch;
   float ball_patches = 1;            // 0…1
   int spare_balls = 0, bottles = 0;  // lying beside the pitch, at most 4 and 8
+  // Cones, poles, bags and lamps, at most kMostClutter of them, about (clutter_x, clutter_y).
+  static constexpr int kMostClutter = 40;
+  int clutter = 0;
+  double clutter_x = 0, clutter_y = 0, clutter_reach = 0;  // metres
 
   // Per camera: exposure and blue/red balance around 1, and how far they drift.
   std::array<float, 4> exposure{1, 1, 1, 1}, warmth{1, 1, 1, 1};
@@ -54,5 +66,7 @@ struct SimLook {
 SimLook plain_look();
 // Another one for each seed.
 SimLook random_look(std::uint64_t seed);
+// Stranger ones, for training: any floor, light, clothes and clutter.
+SimLook training_look(std::uint64_t seed);
 
 }  // namespace gantry

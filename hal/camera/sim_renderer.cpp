@@ -23,11 +23,11 @@ const RigCamera& camera_of(const Rig& rig, std::size_t index) {
   return rig.cameras[index];
 }
 
-double checked_height(double metres) {
-  if (!(metres >= 1 && metres <= 50))
+const SimMast& checked(const SimMast& mast) {
+  if (!(mast.height >= 1 && mast.height <= 50))
     throw std::invalid_argument(
-        fmt::format("sim camera: mast height {} m; 1 to 50 are possible", metres));
-  return metres;
+        fmt::format("sim camera: mast height {} m; 1 to 50 are possible", mast.height));
+  return mast;
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ SimRenderer::SimRenderer(gpu::Device& device, const Rig& rig, const SimLook& loo
       view_(camera_of(rig, config.camera),
             config.width ? config.width : rig.cameras[config.camera].lens.width,
             config.height ? config.height : rig.cameras[config.camera].lens.height,
-            checked_height(config.mast_height_m)),
+            checked(config.mast)),
       look_(look),
       from_rgb_(ycc_from_rgb(rig.matrix)),
       full_range_(rig.range == ColourRange::full),
@@ -46,18 +46,44 @@ SimRenderer::SimRenderer(gpu::Device& device, const Rig& rig, const SimLook& loo
       layout_(view_.width(), view_.height()),
       queue_(device.make_queue()),
       program_(device.build_family("sim")) {
-  make_mesh(device);
-  make_background(device);
+  allocate(device);
+  draw_mesh();
+  draw_background();
   for (Slot& slot : slots_) slot.memory = device.allocate(layout_.bytes, gpu::Access::upload);
   if (config_.time_code == TimeCode::band) band_cell(this->width());  // throws where it has no room
   if (config_.time_code == TimeCode::board) place_board(device, rig);
 }
 
-// Directions every few pixels, one node beyond each edge; w = 0 where the lens sees nothing.
-void SimRenderer::make_mesh(gpu::Device& device) {
+void SimRenderer::allocate(gpu::Device& device) {
   mesh_nodes_ = (width() + SIM_MESH_STEP - 1) / SIM_MESH_STEP + 3;
+  const std::size_t picture_bytes = nv12_layout(width(), height()).bytes();
+  mesh_ = device.allocate(mesh_bytes(), gpu::Access::device);
+  ground_ = device.allocate(sizeof(sim::SimGround), gpu::Access::device);
+  background_ = device.allocate(picture_bytes * sizeof(cl_ushort), gpu::Access::device);
+  bind();
+}
+
+std::size_t SimRenderer::mesh_bytes() const {
   const int rows = (height() + SIM_MESH_STEP - 1) / SIM_MESH_STEP + 3;
-  std::vector<cl_float4> nodes(static_cast<std::size_t>(mesh_nodes_) * rows);
+  return static_cast<std::size_t>(mesh_nodes_) * rows * sizeof(cl_float4);
+}
+
+void SimRenderer::stage(const Rig& rig, const SimLook& look, const SimMast& mast,
+                        std::uint64_t seed) {
+  queue_.finish();
+  config_.mast = mast;
+  config_.seed = seed;
+  view_ = SimView(camera_of(rig, config_.camera), width(), height(), checked(mast));
+  look_ = look;
+  scene_ = SimScene(view_, look, from_rgb_, seed);
+  draw_mesh();
+  draw_background();
+}
+
+// Directions every few pixels, one node beyond each edge; w = 0 where the lens sees nothing.
+void SimRenderer::draw_mesh() {
+  std::vector<cl_float4> nodes(mesh_bytes() / sizeof(cl_float4));
+  const int rows = static_cast<int>(nodes.size()) / mesh_nodes_;
   for (int j = 0; j < rows; ++j)
     for (int i = 0; i < mesh_nodes_; ++i) {
       const auto d = view_.direction({(i - 1.0) * SIM_MESH_STEP, (j - 1.0) * SIM_MESH_STEP});
@@ -67,10 +93,10 @@ void SimRenderer::make_mesh(gpu::Device& device) {
         node = {
             {static_cast<float>(d->x), static_cast<float>(d->y), static_cast<float>(d->z), 1.0f}};
     }
-  mesh_ = device.constant(nodes.data(), nodes.size() * sizeof(cl_float4));
+  queue_.enqueueWriteBuffer(mesh_.buffer, CL_TRUE, 0, mesh_bytes(), nodes.data());
 }
 
-void SimRenderer::make_background(gpu::Device& device) {
+void SimRenderer::draw_background() {
   const SimLook& look = look_;
   sim::SimGround g{};
   const Vector3 eye = view_.eye(), sun = sun_direction(look);
@@ -84,6 +110,11 @@ void SimRenderer::make_background(gpu::Device& device) {
   g.stripe_contrast = look.stripe_contrast, g.stripes = look.stripes;
   g.wear = look.wear, g.line_strength = look.line_strength;
   copy(look.surround, g.surround);
+  g.texture = look.texture;
+  copy(look.line_colour, g.line_colour);
+  copy(look.other_line_colour, g.other_line_colour);
+  g.other_lines = look.other_lines;
+  g.letters = look.letters, g.specks = look.specks;
   g.running_track = look.running_track;
   g.stand = look.stand, g.crowd = look.crowd;
   copy(look.stand_colour, g.stand_colour);
@@ -98,22 +129,18 @@ void SimRenderer::make_background(gpu::Device& device) {
   g.seed = sim_hash(config_.seed, 0, 0);
   g.samples = width() <= 1280 ? 3 : 2;
   g.black = config_.black_background;
-  ground_ = device.constant(&g, sizeof g);
+  queue_.enqueueWriteBuffer(ground_.buffer, CL_TRUE, 0, sizeof g, &g);
 
-  const Nv12Layout layout = nv12_layout(width(), height());
-  background_ = device.allocate(layout.bytes() * sizeof(cl_ushort), gpu::Access::device);
   cl::Kernel background(program_, "sim_background");
-  background.setArg(0, ground_);
-  background.setArg(1, mesh_);
+  background.setArg(0, ground_.buffer);
+  background.setArg(1, mesh_.buffer);
   background.setArg(2, mesh_nodes_);
   background.setArg(3, background_.buffer);
   background.setArg(4, width());
   background.setArg(5, height());
-  background.setArg(6, layout.pitch);
+  background.setArg(6, nv12_layout(width(), height()).pitch);
   queue_.enqueueNDRangeKernel(background, cl::NullRange, cl::NDRange(width() / 2, height() / 2));
   queue_.finish();
-
-  bind();
 }
 
 // Everything that stays the same from frame to frame.

@@ -1,7 +1,7 @@
 // Draws states of the simulated match as a camera of the rig would see them.
 //
-// Construction makes the still background (set-up; throws). render() only enqueues, from one
-// submission thread, on the renderer's own queue; our code allocates nothing there.
+// Construction and stage() make the still background (set-up; throw). render() only enqueues, from
+// one submission thread, on the renderer's own queue; our code allocates nothing there.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
@@ -17,7 +17,7 @@ struct SimRendererConfig {
   std::size_t camera = 0;     // of the rig
   int width = 0, height = 0;  // 0: as the rig's lens says
   std::uint64_t seed = 1;     // of textures, props and noise
-  double mast_height_m = 5;   // 1…50
+  SimMast mast;               // height 1…50
   TimeCode time_code = TimeCode::none;
   bool black_background = false;  // for tests: only what moves
 };
@@ -26,6 +26,9 @@ class SimRenderer {
  public:
   SimRenderer(gpu::Device& device, const Rig& rig, const SimLook& look,
               const SimRendererConfig& config);
+
+  // Another scene in pictures of the same size, colour matrix and range; waits for the background.
+  void stage(const Rig& rig, const SimLook& look, const SimMast& mast, std::uint64_t seed);
 
   int width() const { return view_.width(); }
   int height() const { return view_.height(); }
@@ -43,8 +46,10 @@ class SimRenderer {
     cl::Event done;
   };
 
-  void make_mesh(gpu::Device& device);
-  void make_background(gpu::Device& device);
+  void allocate(gpu::Device& device);
+  std::size_t mesh_bytes() const;
+  void draw_mesh();
+  void draw_background();
   void bind();
   void place_board(gpu::Device& device, const Rig& rig);
   sim::SimBoard board_in_world(const Rig& rig) const;
@@ -62,8 +67,7 @@ class SimRenderer {
   cl::CommandQueue queue_;
   cl::Program program_;
   cl::Kernel compose_, actors_, band_, board_;
-  cl::Buffer mesh_, ground_;
-  gpu::Memory background_, board_map_;
+  gpu::Memory mesh_, ground_, background_, board_map_;
   int mesh_nodes_ = 0;
   std::array<Slot, kSlots> slots_;
   std::size_t next_slot_ = 0;

@@ -64,36 +64,80 @@ SimScene::SimScene(const SimView& view, const SimLook& look, const std::array<do
       matrix_(matrix),
       sun_(sun_direction(look)),
       layout_(view.width(), view.height()) {
+  set_up_goals();
   set_up_props(seed);
+  set_up_clutter(seed);
 }
 
-// Goals, and what lies about: spare balls behind the goals and by the benches, bottles.
-void SimScene::set_up_props(std::uint64_t seed) {
-  const auto add = [&](const Vector3& a, const Vector3& b, double ra, double rb,
-                       const SimColour& c) { props_[prop_count_++] = {a, b, ra, rb, c, c}; };
+void SimScene::add_prop(const Vector3& a, const Vector3& b, double ra, double rb,
+                        const SimColour& c) {
+  props_[prop_count_++] = {a, b, ra, rb, c, c};
+}
+
+void SimScene::set_up_goals() {
   const double w = SimPitch::goal_half_width, h = SimPitch::goal_height;
   const SimColour white{0.82f, 0.82f, 0.82f};
   for (double x : {-SimPitch::half_length, SimPitch::half_length}) {
-    add({x, w, 0}, {x, w, h}, 0.06, 0.06, white);
+    add_prop({x, w, 0}, {x, w, h}, 0.06, 0.06, white);
     for (int part = 1; part >= -1; part -= 2)
-      add({x, part > 0 ? w : 0, h}, {x, part > 0 ? 0 : -w, h}, 0.06, 0.06, white);
-    add({x, -w, 0}, {x, -w, h}, 0.06, 0.06, white);
+      add_prop({x, part > 0 ? w : 0, h}, {x, part > 0 ? 0 : -w, h}, 0.06, 0.06, white);
+    add_prop({x, -w, 0}, {x, -w, h}, 0.06, 0.06, white);
   }
+}
+
+// What lies about: spare balls behind the goals and by the benches, bottles.
+void SimScene::set_up_props(std::uint64_t seed) {
   SimRandom random(seed, 0x9309);
   for (int i = 0; i < look_.spare_balls; ++i) {
     const bool behind_goal = random.chance(0.5);
     const double side = random.chance(0.5) ? 1 : -1;
-    const Vector3 at{behind_goal ? side * random.uniform(54, 56.5) : random.uniform(-40, 40),
-                     behind_goal          ? random.uniform(-25, 25)
-                     : random.chance(0.6) ? 36.4
-                                          : -35.6,
-                     look_.ball_radius};
-    add(at, at, look_.ball_radius, look_.ball_radius, look_.ball);
+    spare_balls_[i].position = {
+        behind_goal ? side * random.uniform(54, 56.5) : random.uniform(-40, 40),
+        behind_goal          ? random.uniform(-25, 25)
+        : random.chance(0.6) ? 36.4
+                             : -35.6,
+        look_.ball_radius};
   }
   for (int i = 0; i < look_.bottles; ++i) {
     const double x = random.uniform(-30, 30), y = random.chance(0.7) ? 36.8 : -35.4;
-    add({x, y, 0.03}, {x, y, 0.22}, 0.04, 0.03,
-        random.chance(0.5) ? white : SimColour{0.1f, 0.3f, 0.7f});
+    const bool white = random.chance(0.5);
+    add_prop({x, y, 0.03}, {x, y, 0.22}, 0.04, 0.03,
+             white ? SimColour{0.82f, 0.82f, 0.82f} : SimColour{0.1f, 0.3f, 0.7f});
+  }
+}
+
+// What a detector must not take for a ball or a person: flat cones, poles, bags, lamps on masts.
+void SimScene::set_up_clutter(std::uint64_t seed) {
+  SimRandom random(seed, 0xc1077e2);
+  const auto vivid = [&] {
+    const auto one = [&] { return static_cast<float>(0.85 * std::pow(random.uniform(), 1.5)); };
+    return random.chance(0.4) ? SimColour{0.8f, 0.8f, 0.78f} : SimColour{one(), one(), one()};
+  };
+  SimColour colour = vivid();
+  for (int i = 0; i < look_.clutter; ++i) {
+    if (random.chance(0.3)) colour = vivid();
+    const double x = look_.clutter_x + look_.clutter_reach * random.uniform(-1, 1);
+    const double y = look_.clutter_y + look_.clutter_reach * random.uniform(-1, 1);
+    const double turn = random.uniform(0, std::numbers::pi), kind = random.uniform();
+    const auto lying = [&](double half, double r, double up) {
+      const double dx = half * std::cos(turn), dy = half * std::sin(turn);
+      add_prop({x - dx, y - dy, up}, {x + dx, y + dy, up}, r, r, colour);
+    };
+    if (kind < 0.3)
+      lying(0.1, random.uniform(0.03, 0.06), 0.03);  // a flat cone
+    else if (kind < 0.5)
+      add_prop({x, y, 0}, {x, y, random.uniform(0.25, 0.75)}, random.uniform(0.06, 0.16), 0.02,
+               colour);  // a tall cone
+    else if (kind < 0.7)
+      add_prop({x, y, 0}, {x, y, random.uniform(1, 4)}, random.uniform(0.012, 0.05),
+               random.uniform(0.012, 0.05), colour);  // a pole
+    else if (kind < 0.85)
+      lying(random.uniform(0.1, 0.6), random.uniform(0.06, 0.25), 0.12);  // a bag, a bench
+    else if (kind < 0.93)
+      lying(random.uniform(0.5, 2.5), random.uniform(0.02, 0.05), random.uniform(0, 1.2));  // a bar
+    else
+      add_prop({x, y, random.uniform(3, 9)}, {x, y, random.uniform(9, 12)}, 0.04, 0.2,
+               {1, 1, 0.95f});  // a lamp
   }
 }
 
@@ -105,21 +149,27 @@ void SimScene::gather(const SimState& state, const SimCast& cast) {
     ++entry_count_;
     e.middle = middle;
     e.distance = length(middle - view_.eye());
-    e.is_ball = false;
+    e.ball = nullptr;
+    e.person = -1;
     e.figure.count = 0;
     return e;
   };
-  for (int i = 0; i < SimState::kPersons; ++i) {
+  const auto add_ball = [&](const SimBall& ball) { add(ball.position).ball = &ball; };
+  for (int i = 0; i < state.person_count; ++i) {
     const SimPerson& p = state.persons[i];
-    if (i != cast.hidden_person)
-      add({p.x, p.y, p.height * 0.5}).figure = figure_of(p, i, kit_of(look_, p));
+    if (i == cast.hidden_person) continue;
+    Entry& e = add({p.x, p.y, p.height * 0.5});
+    e.figure = figure_of(p, i, look_);
+    e.person = i;
   }
   for (int i = 0; i < (cast.props ? prop_count_ : 0); ++i) {
     const SimLimb& l = props_[i];
     Entry& e = add({0.5 * (l.a.x + l.b.x), 0.5 * (l.a.y + l.b.y), 0.5 * (l.a.z + l.b.z)});
     e.figure.limbs[e.figure.count++] = l;
   }
-  if (cast.ball) add(state.ball.position).is_ball = true;
+  if (cast.ball) add_ball(state.ball);
+  for (int i = 0; i < (cast.ball ? state.more_ball_count : 0); ++i) add_ball(state.more_balls[i]);
+  for (int i = 0; i < (cast.props ? look_.spare_balls : 0); ++i) add_ball(spare_balls_[i]);
   std::sort(order_.begin(), order_.begin() + entry_count_,
             [&](int a, int b) { return entries_[a].distance > entries_[b].distance; });
 }
@@ -210,8 +260,7 @@ void SimScene::add_figure(const Entry& entry, sim::SimFrame& frame, sim::SimActo
   light(entry.middle, actor.light);
 }
 
-void SimScene::add_ball(const SimState& state, sim::SimFrame& frame, sim::SimActor& actor) {
-  const SimBall& ball = state.ball;
+void SimScene::add_ball(const SimBall& ball, sim::SimFrame& frame, sim::SimActor& actor) {
   const double half = 0.5 * look_.exposure_time, radius = look_.ball_radius;
   const auto moved = [&](double t) {
     const Vector3 &p = ball.position, &v = ball.velocity;
@@ -221,7 +270,8 @@ void SimScene::add_ball(const SimState& state, sim::SimFrame& frame, sim::SimAct
   const auto p0 = view_.project(from), p1 = view_.project(to);
   const auto scale = view_.scale(ball.position);
   if (!p0 || !p1 || !scale) return;
-  sim::SimBallSprite& s = frame.ball;
+  sim::SimBallSprite& s = frame.balls[balls_++];
+  actor.ball = balls_;
   s.x0 = static_cast<float>(p0->x), s.y0 = static_cast<float>(p0->y);
   s.x1 = static_cast<float>(p1->x), s.y1 = static_cast<float>(p1->y);
   s.r0 = static_cast<float>(radius * *scale / length(from - view_.eye()));
@@ -243,7 +293,6 @@ void SimScene::add_ball(const SimState& state, sim::SimFrame& frame, sim::SimAct
     s.orientation[3 * i + 2] =
         static_cast<float>(-dot(axes[i], f.near));  // the kernel's z looks away
   }
-  actor.is_ball = 1;
   widen(actor.left, actor.top, actor.right, actor.bottom, s.x0, s.y0, s.r0 + 1.5f, s.r0 + 1.5f);
   widen(actor.left, actor.top, actor.right, actor.bottom, s.x1, s.y1, s.r1 + 1.5f, s.r1 + 1.5f);
   light(ball.position, actor.light);
@@ -254,7 +303,7 @@ void SimScene::add_ball(const SimState& state, sim::SimFrame& frame, sim::SimAct
 SimScene::Drawn SimScene::draw(const SimState& state, const SimCast& cast, std::byte* memory) {
   gather(state, cast);
   auto& frame = *reinterpret_cast<sim::SimFrame*>(memory);
-  capsules_ = shadows_ = 0;
+  balls_ = capsules_ = shadows_ = 0;
   int actors = 0;
   for (int k = 0; k < entry_count_; ++k) {
     const Entry& e = entries_[order_[k]];
@@ -269,15 +318,16 @@ SimScene::Drawn SimScene::draw(const SimState& state, const SimCast& cast, std::
     actor.first_shadow = shadows_;
     actor.left = actor.top = actor.shadow_left = actor.shadow_top = 1e9f;
     actor.right = actor.bottom = actor.shadow_right = actor.shadow_bottom = -1e9f;
-    if (e.is_ball)
-      add_ball(state, frame, actor);
+    actor.person = e.person + 1;
+    if (e.ball)
+      add_ball(*e.ball, frame, actor);
     else
       add_figure(e, frame, actor);
   }
   const int tiles = fill_tiles(frame, actors, memory);
   const auto* tile = reinterpret_cast<const sim::SimTile*>(memory + layout_.tiles_offset);
   const int members = tiles ? tile[tiles - 1].first + tile[tiles - 1].count : 0;
-  return {tiles, layout_.members_offset + sizeof(std::uint16_t) * members};
+  return {tiles, actors, layout_.members_offset + sizeof(std::uint16_t) * members};
 }
 
 // Every tile that an actor's or its shadow's box meets, with all actors there, farthest first.

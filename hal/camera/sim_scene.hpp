@@ -35,8 +35,8 @@ class SimScene {
            std::uint64_t seed);
 
   struct Drawn {
-    int tiles = 0;
-    std::size_t bytes = 0;  // of the memory, from its start, that the kernels will read
+    int tiles = 0, actors = 0;  // actors: farthest first
+    std::size_t bytes = 0;      // of the memory, from its start, that the kernels will read
   };
   // Fills actors, limbs, shadows, ball and tiles. The rest of SimFrame is the renderer's.
   Drawn draw(const SimState& state, const SimCast& cast, std::byte* memory);
@@ -46,14 +46,18 @@ class SimScene {
     SimFigure figure;
     Vector3 middle;
     double distance = 0;
-    bool is_ball = false;
+    const SimBall* ball = nullptr;
+    int person = -1;
   };
 
+  void set_up_goals();
   void set_up_props(std::uint64_t seed);
+  void set_up_clutter(std::uint64_t seed);
+  void add_prop(const Vector3& a, const Vector3& b, double ra, double rb, const SimColour& c);
   void gather(const SimState& state, const SimCast& cast);
   void add_figure(const Entry& entry, sim::SimFrame& frame, sim::SimActor& actor);
   void add_shadow(const SimLimb& limb, sim::SimFrame& frame, sim::SimActor& actor);
-  void add_ball(const SimState& state, sim::SimFrame& frame, sim::SimActor& actor);
+  void add_ball(const SimBall& ball, sim::SimFrame& frame, sim::SimActor& actor);
   void light(const Vector3& middle, float* out) const;
   std::array<float, 3> colour(const SimColour& c, double distance) const;
   int fill_tiles(const sim::SimFrame& frame, int actors, std::byte* memory);
@@ -63,11 +67,12 @@ class SimScene {
   std::array<double, 9> matrix_;
   Vector3 sun_;
   SimFrameMemory layout_;
-  std::array<SimLimb, 24> props_;
+  std::array<SimLimb, 16 + SimLook::kMostClutter> props_;
   int prop_count_ = 0;
+  std::array<SimBall, 4> spare_balls_;
   std::array<Entry, SIM_MOST_ACTORS> entries_;
   std::array<int, SIM_MOST_ACTORS> order_{};
-  int entry_count_ = 0, capsules_ = 0, shadows_ = 0;
+  int entry_count_ = 0, balls_ = 0, capsules_ = 0, shadows_ = 0;
 };
 
 // Towards the sun, unit, world frame.

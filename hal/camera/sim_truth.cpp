@@ -36,9 +36,9 @@ struct Extent {
 }  // namespace
 
 SimTruth::SimTruth(const Rig& rig, const SimLook& look, double mast_height_m)
-    : panorama_(rig.panorama), look_(look), eye_(sim_eye(mast_height_m)) {
+    : panorama_(rig.panorama), look_(look), eye_(sim_eye({.height = mast_height_m})) {
   for (const RigCamera& c : rig.cameras)
-    views_.emplace_back(c, c.lens.width, c.lens.height, mast_height_m);
+    views_.emplace_back(c, c.lens.width, c.lens.height, SimMast{.height = mast_height_m});
 }
 
 SimTruth::Outline SimTruth::outline_of(const SimFigure& figure, const SimPerson& person) const {
@@ -155,7 +155,7 @@ void SimTruth::of(const SimState& state, std::uint64_t frame, std::int64_t captu
   out.play = state.play;
   for (int i = 0; i < SimState::kPersons; ++i) {
     const SimPerson& p = state.persons[i];
-    figures_[i] = figure_of(p, i, kit_of(look_, p));
+    figures_[i] = figure_of(p, i, look_);
     outlines_[i] = outline_of(figures_[i], p);
   }
   for (int i = 0; i < SimState::kPersons; ++i) {

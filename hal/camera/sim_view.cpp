@@ -6,8 +6,8 @@
 
 namespace gantry {
 
-Vector3 sim_eye(double camera_height) {
-  return {0, -SimPitch::half_width - SimPitch::mast_distance, camera_height};
+Vector3 sim_eye(const SimMast& mast) {
+  return {mast.along, -SimPitch::half_width - mast.distance, mast.height};
 }
 Vector3 panorama_from_world(const Vector3& d) {
   return {d.x, -d.z, d.y};
@@ -16,10 +16,10 @@ Vector3 world_from_panorama(const Vector3& d) {
   return {d.x, d.z, -d.y};
 }
 
-SimView::SimView(const RigCamera& camera, int width, int height, double camera_height)
+SimView::SimView(const RigCamera& camera, int width, int height, const SimMast& mast)
     : projection_(camera.lens.scaled_to(width, height)),
       rotation_(camera_from_panorama(camera.mounting)),
-      eye_(sim_eye(camera_height)) {}
+      eye_(sim_eye(mast)) {}
 
 std::optional<Pixel> SimView::project(const Vector3& p) const {
   const Vector3 d{p.x - eye_.x, p.y - eye_.y, p.z - eye_.z};

@@ -24,6 +24,12 @@ struct SimPerson {
   double kick = 0;        // 1 at the touch, falling to 0
   double hands = 0;       // 0 arms swing, 1 hold something in front, 2 overhead
   double height = 1.8;    // metres
+  // Poses that the match does not know and training pictures show.
+  double bend = 0;      // radians, of the upper body forward
+  double crouch = 0;    // 0 stands … 1 squats
+  double spread = 0;    // radians, of the arms sideways
+  bool fallen = false;  // lies on the ground
+  double build = 1;     // of the width of body and limbs
 };
 
 enum class SimPlay : std::uint8_t { open, fetching, carrying, waiting };
@@ -47,7 +53,10 @@ struct SimState {
   static constexpr int kReferee = 22;
   double time = 0;  // seconds since kick-off
   std::array<SimPerson, kPersons> persons;
+  int person_count = kPersons;  // all in the match; training pictures show any number
   SimBall ball;
+  std::array<SimBall, 7> more_balls;  // none in the match; training pictures show several
+  int more_ball_count = 0;
   int owner = -1;  // who has the ball
   SimPlay play = SimPlay::waiting;
   SimRestart restart = SimRestart::kick_off;
