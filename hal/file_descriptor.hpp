@@ -25,6 +25,8 @@ class FileDescriptor {
 
   explicit operator bool() const noexcept { return fd_ >= 0; }
   int get() const noexcept { return fd_; }  // −1: none
+  // Gives the descriptor away.
+  int release() noexcept { return std::exchange(fd_, -1); }
   void reset() noexcept {
     if (const int fd = std::exchange(fd_, -1); fd >= 0) close(fd);
   }

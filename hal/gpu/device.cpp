@@ -170,7 +170,7 @@ Memory Device::adopt(std::byte* host, std::size_t bytes) try {
   m.apart = !info_.host_memory;
   m.buffer = m.apart ? cl::Buffer(context_, CL_MEM_READ_WRITE, bytes)
                      : cl::Buffer(context_, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, bytes, host);
-  allocated_bytes_ += bytes;
+  if (m.apart) allocated_bytes_ += bytes;
   return m;
 } catch (const cl::Error& e) {
   throw std::runtime_error(info_.name + ": " + std::to_string(bytes >> 20) +

@@ -46,7 +46,7 @@ HeapBlock mapped(const std::string& heap, FileDescriptor fd, std::size_t bytes) 
     const HostAccess access(fd.get(), HostAccess::Kind::write);
     std::memset(host.data(), 0, bytes);  // every page is there from now on
   }
-  return {std::move(fd), std::move(host)};
+  return {FileDescriptor(), std::move(fd), std::move(host)};
 }
 
 class DmaHeap final : public Heap {
@@ -73,7 +73,7 @@ class UdmabufHeap final : public Heap {
   const std::string& name() const override { return name_; }
   HeapBlock allocate(std::size_t bytes) override {
     const std::size_t size = whole_pages(bytes);
-    const FileDescriptor memory(memfd_create("gantry", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    FileDescriptor memory(memfd_create("gantry", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!memory || ftruncate(memory.get(), static_cast<off_t>(size)) != 0 ||
         fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0)
       refuse(name_, fmt::format("{} MiB refused", bytes >> 20));
@@ -83,7 +83,10 @@ class UdmabufHeap final : public Heap {
     create.size = size;
     FileDescriptor buffer(ioctl(fd_.get(), UDMABUF_CREATE, &create));
     if (!buffer) refuse(name_, fmt::format("{} MiB refused", bytes >> 20));
-    return mapped(name_, std::move(buffer), size);
+    HeapBlock block = mapped(name_, std::move(buffer), size);
+    // Linux 6.1 corrupts its page tables where the memfd goes before its mapped pages.
+    block.backing = std::move(memory);
+    return block;
   }
 
  private:
@@ -100,9 +103,9 @@ class DumbHeap final : public Heap {
   // A dumb buffer is a picture; ours has one page to a row.
   HeapBlock allocate(std::size_t bytes) override {
     drm_mode_create_dumb create{};
-    create.width = 4096;
+    create.width = 1024;
     create.height = static_cast<std::uint32_t>((bytes + 4095) / 4096);
-    create.bpp = 8;
+    create.bpp = 32;  // what every driver takes
     if (drmIoctl(fd_.get(), DRM_IOCTL_MODE_CREATE_DUMB, &create) != 0)
       refuse(name_, fmt::format("a dumb buffer of {} MiB refused", bytes >> 20));
     int fd = -1;
@@ -127,7 +130,7 @@ class PlainHeap final : public Heap {
                  size);
     if (!host) refuse(name_, fmt::format("{} MiB refused", bytes >> 20));
     std::memset(host.data(), 0, size);
-    return {FileDescriptor(), std::move(host)};
+    return {FileDescriptor(), FileDescriptor(), std::move(host)};
   }
 
  private:

@@ -22,6 +22,7 @@ namespace gantry {
 // What a heap gave: whole pages, zeroed, mapped for reading and writing. Goes back with its owner;
 // devices that imported it keep it alive until they let go.
 struct HeapBlock {
+  FileDescriptor backing;  // kept open where the DMA-buf stands on another file
   FileDescriptor dma_buf;  // none from "plain"
   Mapping host;
 };
