@@ -117,6 +117,7 @@ case "$word" in
     GANTRY_LONG=1 ctest --test-dir build/release --output-on-failure -LE guest ;;
   bench)
     need build test
+    peers
     build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
     bench/run ;;
   lint)

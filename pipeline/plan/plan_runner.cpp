@@ -178,4 +178,20 @@ Status PlanRunner::run(const gpu::Wait& wait, cl::Event* done) noexcept {
   return Status::ok;
 }
 
+std::vector<std::int64_t> PlanRunner::profile() {
+  State& s = *state_;
+  std::vector<cl::Event> events(s.steps.size());
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    const BoundStep& step = s.steps[i];
+    if (gpu::launch(s.queue, step.kernel, step.global,
+                    step.driver_chooses_local ? nullptr : &step.local, {},
+                    &events[i]) != Status::ok)
+      throw std::runtime_error(s.plan.name() + ": a step cannot be launched");
+  }
+  s.queue.finish();
+  std::vector<std::int64_t> spent;
+  for (const auto& e : events) spent.push_back(gpu::duration_ns(e));
+  return spent;
+}
+
 }  // namespace gantry
