@@ -22,7 +22,7 @@
 // either way cannot take goes by blocks of two lines from global memory.
 //
 // -D: CAMERAS, LOG_STEP, NODE_COLUMNS, NODES (per camera), WIDTH, HEIGHT, PITCH (panorama),
-//     TILE_COLUMNS, TILE_ROWS, BLACK (luma), SLATE (luma), and FORMAT0 to FORMAT3: width, height and
+//     TILE_COLUMNS, TILE_ROWS, BLACK (luma), and FORMAT0 to FORMAT3: width, height and
 //     pitch of the cameras' pictures as (int4); STITCH_TILES, or STITCH_STAGED with LUMA_LINES and
 //     CHROMA_LINES
 
@@ -33,7 +33,6 @@
 #define KIND_CAMERAS 15  // a bit for each camera that counts somewhere in it
 #define KIND_BLEND 16    // weights differ from 1 somewhere
 #define KIND_WINDOWS 32  // the windows of all its cameras hold all taps; INSIDE too
-#define KIND_SLATE 64    // the background is a lost camera's part
 #define KIND_INSIDE 128  // no camera's tap needs clamping
 
 #define HALF_LINE 32768  // 1/2^16 pixel

@@ -18,6 +18,22 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
+// The instant at which something happened for the first time. Any threads mark and read.
+class FirstInstant {
+ public:
+  void mark(std::int64_t instant_ns) noexcept {
+    std::int64_t never = 0;
+    if (at_ns_.load(std::memory_order_relaxed) == never)
+      at_ns_.compare_exchange_strong(never, instant_ns, std::memory_order_relaxed);
+  }
+  std::int64_t read() const noexcept {
+    return at_ns_.load(std::memory_order_relaxed);
+  }  // 0: not yet
+
+ private:
+  std::atomic<std::int64_t> at_ns_{0};
+};
+
 // A histogram of durations from 1 µs to 68.7 s, in 32 steps per doubling: a percentile is off by
 // 1/64 of its value at most (1.6 %). Shorter durations count as the first step, longer ones as the
 // last; the largest is kept exactly.

@@ -51,6 +51,9 @@ class Link {
     room_.ring();
   }
   bool finished() const noexcept { return queue_.finished(); }
+  bool closed() const noexcept { return queue_.closed(); }
+  // Any thread: nothing is inside and the consumer waits for more.
+  bool idle() const noexcept { return ready_.awaited() && queue_.size() == 0; }
   std::size_t size() const noexcept { return queue_.size(); }
   std::uint64_t dropped() const noexcept { return queue_.dropped(); }
   static constexpr std::size_t capacity() noexcept { return N; }

@@ -19,6 +19,8 @@ class Signal {
   // Returns when the epoch differs from `seen` or CLOCK_MONOTONIC has reached `deadline_ns`
   // (INT64_MAX: never).
   void wait(std::uint32_t seen, std::int64_t deadline_ns = INT64_MAX) noexcept;
+  // Any thread: the consumer sleeps in wait() now.
+  bool awaited() const noexcept { return sleepers_.load(std::memory_order_relaxed) != 0; }
 
  private:
   alignas(64) std::atomic<std::uint32_t> epoch_{0};

@@ -20,7 +20,6 @@ constexpr cl_uint colour_argument(cl_uint camera) {
 enum Argument : cl_uint { kNodes = 8, kWeights, kPanorama, kWork, kWindows };
 
 constexpr std::size_t kJobItems = 32;  // of a work-group
-constexpr int kSlateLuma = 72;         // a grey that is clearly neither black nor picture
 
 template <typename T>
 cl::Buffer constant(gpu::Device& device, const std::vector<T>& values) {
@@ -85,9 +84,8 @@ void StitchKernel::compile(gpu::Device& device, const StitchTables& tables,
                            std::span<const Nv12Layout> cameras, const Nv12Layout& panorama,
                            ColourRange range, Shape shape) {
   std::string options = fmt::format(
-      "-cl-std=CL1.2 -DCAMERAS={} -DWIDTH={} -DHEIGHT={} -DPITCH={} -DBLACK={} -DSLATE={}",
-      cameras.size(), panorama.width, panorama.height, panorama.pitch,
-      range == ColourRange::limited ? 16 : 0, kSlateLuma);
+      "-cl-std=CL1.2 -DCAMERAS={} -DWIDTH={} -DHEIGHT={} -DPITCH={} -DBLACK={}", cameras.size(),
+      panorama.width, panorama.height, panorama.pitch, range == ColourRange::limited ? 16 : 0);
   if (shape == Shape::tiles)
     options += " -DSTITCH_TILES";
   else
@@ -113,25 +111,23 @@ void StitchKernel::warm_up(gpu::Device& device, std::span<const Nv12Layout> came
   Colours colours;
   colours.fill(kernel_colour({}, {}));
   const auto queue = device.make_queue();
-  if (launch(queue, pictures, colours, out, {}, nullptr) != Status::ok)
+  const auto everyone = static_cast<unsigned>(present_.size()) - 1;
+  if (launch(queue, pictures, everyone, colours, out, {}, nullptr) != Status::ok)
     throw std::runtime_error(device.info().name + ": the stitch kernel cannot be launched");
   queue.finish();
 }
 
 Status StitchKernel::launch(const cl::CommandQueue& queue, const Pictures& pictures,
-                            const Colours& colours, const cl::Buffer& panorama,
+                            unsigned present, const Colours& colours, const cl::Buffer& panorama,
                             const gpu::Wait& wait, cl::Event* done) noexcept {
-  unsigned present = 0;
+  present &= (1u << cameras_) - 1;
+  if (!present) return Status::lost;
   bool ok = gpu::set_argument(kernel_, kPanorama, panorama) == Status::ok;
-  for (cl_uint c = 0; c < Rig::kMostCameras; ++c) {
-    const cl::Buffer* picture = c < cameras_ ? pictures[c] : nullptr;
-    if (picture) present |= 1u << c;
+  for (cl_uint c = 0; c < Rig::kMostCameras; ++c)
     ok = ok &&
-         gpu::set_argument(kernel_, camera_argument(c), picture ? *picture : unused_) ==
+         gpu::set_argument(kernel_, camera_argument(c), c < cameras_ ? *pictures[c] : unused_) ==
              Status::ok &&
          gpu::set_value(kernel_, colour_argument(c), vector_of(colours[c])) == Status::ok;
-  }
-  if (!present) return Status::lost;
   const Present& tables = present_[present];
   ok = ok && gpu::set_argument(kernel_, kWeights, tables.weights) == Status::ok &&
        gpu::set_argument(kernel_, kWork, tables.work) == Status::ok;

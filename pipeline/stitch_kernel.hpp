@@ -25,13 +25,15 @@ class StitchKernel {
   StitchKernel(gpu::Device& device, const StitchMesh& mesh, std::span<const Nv12Layout> cameras,
                const Nv12Layout& panorama, ColourRange range, Shape shape);
 
-  // A picture of each camera, null where it is missing; at least one is there.
+  // A picture of each camera; of one that is missing, what stands in for it where nobody else sees.
   using Pictures = std::array<const cl::Buffer*, Rig::kMostCameras>;
   using Colours = std::array<KernelColour, Rig::kMostCameras>;
 
-  // Enqueues one panorama. One submission thread: arguments belong to the kernel.
-  Status launch(const cl::CommandQueue& queue, const Pictures& pictures, const Colours& colours,
-                const cl::Buffer& panorama, const gpu::Wait& wait, cl::Event* done) noexcept;
+  // Enqueues one panorama. `present`: a bit for each camera that is there; `lost` without any. One
+  // submission thread: arguments belong to the kernel.
+  Status launch(const cl::CommandQueue& queue, const Pictures& pictures, unsigned present,
+                const Colours& colours, const cl::Buffer& panorama, const gpu::Wait& wait,
+                cl::Event* done) noexcept;
 
   // Bytes of the tables that one panorama reads.
   std::uint64_t table_bytes() const { return table_bytes_; }
@@ -52,7 +54,7 @@ class StitchKernel {
     gpu::Range global;
   };
   std::array<Present, 1 << Rig::kMostCameras> present_;  // by the bits of the cameras
-  cl::Buffer unused_;                                    // stands in for a missing camera
+  cl::Buffer unused_;                                    // of cameras that the rig does not have
   std::uint64_t table_bytes_ = 0;
 };
 

@@ -44,7 +44,8 @@ void set_positions(StitchTables& t, const StitchMesh& mesh) {
         }
 }
 
-// One node's weights, shared out among the cameras that are present.
+// One node's weights, shared out among the cameras that are present; where none of them sees, among
+// those that are missing, for the pictures that stand in for them.
 std::array<int, Rig::kMostCameras> share_out(const StitchMesh& mesh, std::size_t node,
                                              unsigned present) {
   double all = 0, left = 0;
@@ -53,7 +54,11 @@ std::array<int, Rig::kMostCameras> share_out(const StitchMesh& mesh, std::size_t
     if (present >> c & 1) left += mesh.cameras[c].nodes[node].weight;
   }
   std::array<int, Rig::kMostCameras> w{};
-  if (left < 1e-6) return w;
+  if (left < 1e-6) {
+    present = ~present;
+    left = all;
+  }
+  if (all < 1e-6) return w;
   const int total = static_cast<int>(std::lrint(std::min(all, 1.0) * kFullWeight));
   for (std::size_t c = 0; c < mesh.cameras.size(); ++c)
     if (present >> c & 1)
@@ -78,27 +83,24 @@ void set_weights(StitchTables& t, const StitchMesh& mesh, unsigned present) {
 unsigned kind_of(const StitchTables& t, const StitchMesh& mesh, unsigned present, int tile_x,
                  int tile_y) {
   const auto& weights = t.present[present - 1].weights;
-  const auto& everyone = t.present.back().weights;
-  unsigned cameras = 0, slate = 0;
+  unsigned cameras = 0;
   bool whole = true;
   const int across = StitchTables::kTileWidth / mesh.step,
             down = StitchTables::kTileHeight / mesh.step;
   for (int row = tile_y * down; row <= std::min((tile_y + 1) * down, mesh.rows - 1); ++row)
     for (int column = tile_x * across; column <= std::min((tile_x + 1) * across, mesh.columns - 1);
          ++column) {
-      int sum = 0, sum_of_everyone = 0;
+      int sum = 0;
       for (std::size_t c = 0; c < mesh.cameras.size(); ++c) {
         const std::size_t node =
             c * t.nodes_per_camera() + static_cast<std::size_t>(row) * t.node_columns + column;
         if (weights[node]) cameras |= 1u << c;
         sum += weights[node];
-        sum_of_everyone += everyone[node];
       }
       whole &= sum == kFullWeight;
-      if (sum == 0 && sum_of_everyone) slate = StitchTables::kSlate;
     }
-  if (cameras == 0) return slate;
-  return cameras | slate | (whole && std::has_single_bit(cameras) ? 0 : StitchTables::kBlend);
+  if (cameras == 0) return 0;
+  return cameras | (whole && std::has_single_bit(cameras) ? 0 : StitchTables::kBlend);
 }
 
 void set_kinds(StitchTables& t, const StitchMesh& mesh, const std::vector<TileFits>& fits) {

@@ -22,7 +22,7 @@ struct StitchTables {
   static constexpr int kTileBoxes = 2;  // luma, chroma
 
   // The byte of a tile.
-  static constexpr unsigned kCameras = 15, kBlend = 16, kWindows = 32, kSlate = 64, kInside = 128;
+  static constexpr unsigned kCameras = 15, kBlend = 16, kWindows = 32, kInside = 128;
 
   int log_step = 0;
   int node_columns = 0, node_rows = 0;  // padded to whole tiles and the kernel's vector loads

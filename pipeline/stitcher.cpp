@@ -3,6 +3,10 @@
 #include "pipeline/stitcher.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <vector>
+
+#include "pipeline/slate.hpp"
 
 namespace gantry {
 
@@ -26,6 +30,19 @@ Stitcher::Stitcher(gpu::Device& device, const StitchMesh& mesh, std::span<const 
       picture_bytes_(panorama.picture_bytes()) {
   std::copy(cameras.begin(), cameras.end(), layouts_.begin());
   for (const Nv12Layout& c : cameras) picture_bytes_ += c.picture_bytes();
+  draw_slates(device);
+}
+
+void Stitcher::draw_slates(gpu::Device& device) {
+  const Slate slate(device, config_.format.range);
+  for (std::size_t c = 0; c < cameras_; ++c) {
+    std::vector<std::byte> bytes(layouts_[c].bytes());
+    Surface picture;
+    picture.layout = layouts_[c];
+    picture.memory.host = bytes.data();
+    slate.draw(picture, config_.no_signal[c]);
+    slates_[c] = device.constant(bytes.data(), bytes.size());
+  }
 }
 
 Status Stitcher::stitch(FramePair&& pair, SurfaceRef&& surface, PanoramaFrame& out) noexcept {
@@ -38,15 +55,15 @@ Status Stitcher::stitch(FramePair&& pair, SurfaceRef&& surface, PanoramaFrame& o
   unsigned present = 0;
   for (std::size_t c = 0; c < cameras_; ++c) {
     const CameraFrame& frame = pair.cameras[c];
-    colours[c] = kernel_colour(match_.gains(c), config_.format);
-    if (!frame.surface) continue;
-    pictures[c] = &frame.surface->memory.buffer;
+    const bool here = static_cast<bool>(frame.surface);
+    pictures[c] = here ? &frame.surface->memory.buffer : &slates_[c];
+    colours[c] = kernel_colour(here ? match_.gains(c) : ColourGains{}, config_.format);
+    if (!here) continue;
     wait.add(frame.ready());
-    ++present;
+    present |= 1u << c;
   }
-  if (!present) return Status::lost;
   const Status launched =
-      kernel_.launch(queue_, pictures, colours, surface->memory.buffer, wait, &out.ready);
+      kernel_.launch(queue_, pictures, present, colours, surface->memory.buffer, wait, &out.ready);
   if (launched != Status::ok) return launched;
   if (gpu::flush(queue_) != Status::ok) return Status::device_lost;
   out.surface = std::move(surface);
@@ -55,7 +72,7 @@ Status Stitcher::stitch(FramePair&& pair, SurfaceRef&& surface, PanoramaFrame& o
 
   InFlight& slot = ring_[(oldest_ + in_flight_++) % kInFlight];
   slot.done = out.ready;
-  measure_colours(pair, present, slot.measured);
+  measure_colours(pair, std::popcount(present), slot.measured);
   for (std::size_t c = 0; c < cameras_; ++c) {
     if (pair.cameras[c].surface) bytes_moved_ += layouts_[c].picture_bytes();
     slot.pictures[c] = std::move(pair.cameras[c].surface);
@@ -64,7 +81,7 @@ Status Stitcher::stitch(FramePair&& pair, SurfaceRef&& surface, PanoramaFrame& o
   return Status::ok;
 }
 
-void Stitcher::measure_colours(const FramePair& pair, unsigned present, cl::Event& done) noexcept {
+void Stitcher::measure_colours(const FramePair& pair, int present, cl::Event& done) noexcept {
   done = cl::Event();
   if (!config_.colour_match || match_.off() || statistics_.running() ||
       pair.capture_ns < next_measurement_ns_ || present < 2)

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "pipeline/colour_match.hpp"
 #include "pipeline/frames.hpp"
@@ -22,6 +23,8 @@ struct StitcherConfig {
   ColourFormat format;                              // of the cameras and of the panorama
   std::array<GainLimits, Rig::kMostCameras> gain_limits{};
   bool profile = false;  // the events of panoramas carry device times
+  // On the picture that stands in for a missing camera where no other sees.
+  std::array<std::string, Rig::kMostCameras> no_signal;
 };
 
 // What the rig says about its colours.
@@ -41,7 +44,7 @@ class Stitcher {
   Stitcher& operator=(const Stitcher&) = delete;
 
   // Enqueues one panorama into `surface`, which moves to `out.surface`, and sets out.ready,
-  // capture_ns and number. A camera without a surface shows slate grey where no other camera sees.
+  // capture_ns and number. Where only cameras without a surface see, their slates stand in.
   //   ok           the pair's pictures are the stitcher's now
   //   again        kInFlight panoramas are not ready yet; nothing was taken
   //   lost         the pair has no picture at all
@@ -77,7 +80,8 @@ class Stitcher {
     cl::Event done, measured;
   };
 
-  void measure_colours(const FramePair& pair, unsigned present, cl::Event& done) noexcept;
+  void draw_slates(gpu::Device& device);
+  void measure_colours(const FramePair& pair, int present, cl::Event& done) noexcept;
   void update_colours() noexcept;
   void release_oldest() noexcept;
 
@@ -86,6 +90,7 @@ class Stitcher {
   std::size_t cameras_;
   cl::CommandQueue queue_;
   StitchKernel kernel_;
+  std::array<cl::Buffer, Rig::kMostCameras> slates_;
   OverlapStatistics statistics_;
   ColourMatch match_;
   std::int64_t next_measurement_ns_ = INT64_MIN;

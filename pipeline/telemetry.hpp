@@ -21,6 +21,13 @@ namespace gantry {
 struct CameraTelemetry {
   Counter captured;      // pictures that reached us
   Counter pool_dropped;  // the device had one, no surface was free
+  Counter losses;        // times it went away while it worked
+  Counter failures;      // the same, and attempts to get it back that failed
+};
+
+// When each of them happened for the first time, CLOCK_MONOTONIC; 0: not yet.
+struct FirstInstants {
+  FirstInstant capture, panorama, slate, view;  // arrived; stitched; presented
 };
 
 struct Telemetry {
@@ -29,6 +36,10 @@ struct Telemetry {
   Counter analysed, analysis_skipped, analysis_failed, tiles_analysed;
   std::atomic<std::int64_t> longest_unseen_ns{0};  // of any tile, between two looks at it
   Counter presented, late, slates, view_pool_dropped, render_failed;
+
+  FirstInstants first;
+  std::atomic<bool> device_lost{
+      false};  // the OpenCL device or its driver refused: nothing works on
 
   Latency capture_to_panorama, stitch, detect, capture_to_detection, render, present_jitter, encode;
   std::atomic<std::int64_t> largest_delay_error_ns{0};

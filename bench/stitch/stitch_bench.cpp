@@ -122,8 +122,8 @@ class Ours {
   std::vector<Nv12Layout> layouts() const { return {camera_, camera_}; }
   void enqueue(const cl::CommandQueue& queue, int n, cl::Event* done) {
     const auto& p = pictures_[n % kSets];
-    must(kernel_.launch(queue, {&p[0].buffer, &p[1].buffer}, colours_, panoramas_[n % kSets].buffer,
-                        {}, done));
+    must(kernel_.launch(queue, {&p[0].buffer, &p[1].buffer}, 3, colours_,
+                        panoramas_[n % kSets].buffer, {}, done));
   }
 
   Nv12Layout camera_, panorama_;

@@ -60,7 +60,9 @@ SimCamera::SimCamera(gpu::Device& device, const Rig& rig, const SimCameraConfig&
     : config_(checked(config)),
       start_ns_(start_of(config)),
       world_(config.seed),
-      renderer_(device, rig, look_of(config), renderer_config(config)) {}
+      renderer_(device, rig, look_of(config), renderer_config(config)) {
+  if (config_.hang_after_s > 0) never_ = cl::UserEvent(device.context());
+}
 
 CameraFormat SimCamera::format() const {
   return {renderer_.width(), renderer_.height(), config_.frames_per_second};
@@ -95,19 +97,28 @@ bool SimCamera::next_picture(std::uint64_t& sequence) noexcept {
                            : !stopped_.load(std::memory_order_relaxed);
 }
 
+bool SimCamera::unplugged(std::int64_t capture_ns) const noexcept {
+  const double at_s = 1e-9 * static_cast<double>(capture_ns - start_ns_) - config_.unplug_after_s;
+  return config_.unplug_after_s > 0 && config_.real_time && at_s >= 0 &&
+         at_s < config_.unplug_for_s;
+}
+
 Status SimCamera::capture(SurfacePool& pool, CameraFrame& out) noexcept {
   std::uint64_t sequence = 0;
   if (!next_picture(sequence)) return Status::end;
   out.sequence = sequence;
   out.capture_ns = capture_instant(config_, start_ns_, sequence);
   out.host_bytes_written = 0;
+  if (unplugged(out.capture_ns)) return Status::lost;
   out.surface = acquire(pool, !config_.real_time, &stopped_);
   if (!out.surface) return Status::dropped;
-  world_.at(static_cast<double>(out.capture_ns - start_ns_) * 1e-9, state_);
+  const double at_s = 1e-9 * static_cast<double>(out.capture_ns - start_ns_);
+  world_.at(at_s, state_);
   const FrameStamp stamp{static_cast<std::uint8_t>(config_.camera),
                          static_cast<std::uint32_t>(sequence), out.capture_ns};
   const Status status = renderer_.render(state_, stamp, {}, *out.surface, &out.ready);
-  return status == Status::ok ? status : Status::lost;
+  if (never_() && at_s > config_.hang_after_s) out.ready = never_;
+  return status;
 }
 
 }  // namespace gantry

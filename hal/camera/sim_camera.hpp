@@ -27,7 +27,12 @@ struct SimCameraConfig {
   std::int64_t start_ns = 0;
   bool real_time = true;     // else a picture is there as soon as it is asked for
   std::uint64_t frames = 0;  // the source ends after so many; 0: endless
-  int drop_every = 0;        // a fault to simulate: every n-th picture never arrives; 0: none
+  // Faults to simulate. Every n-th picture never arrives; 0: none.
+  int drop_every = 0;
+  // In real time: so many seconds after the start the cable is pulled for so long; 0: never.
+  double unplug_after_s = 0, unplug_for_s = 5;
+  // From then on the device finishes no picture any more, as a driver that hangs; 0: never.
+  double hang_after_s = 0;
 };
 
 // The look that a configuration films: its cameras' and its truth's.
@@ -52,6 +57,7 @@ class SimCamera final : public Camera {
  private:
   bool next_picture(std::uint64_t& sequence) noexcept;
   bool wait_until(std::int64_t instant_ns) const noexcept;
+  bool unplugged(std::int64_t capture_ns) const noexcept;
 
   SimCameraConfig config_;
   std::int64_t start_ns_;
@@ -59,6 +65,7 @@ class SimCamera final : public Camera {
   SimRenderer renderer_;
   SimState state_;
   std::uint64_t next_ = 0;
+  cl::UserEvent never_;  // completes: what hangs
   std::atomic<bool> stopped_{false};
 };
 

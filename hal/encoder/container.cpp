@@ -19,10 +19,6 @@ namespace {
 constexpr double kPiece_s = 0.5;
 constexpr int kNetworkTimeout_s = 10;
 
-bool is_url(const std::string& path) {
-  return path.find("://") != std::string::npos;
-}
-
 const char* format_of(const std::string& path) {
   if (path.starts_with("rtmp://") || path.starts_with("rtmps://")) return "flv";
   if (is_url(path)) return "mpegts";
@@ -62,7 +58,6 @@ Container::Container(std::string path) : path_(std::move(path)), shown_(shown_pa
   av::silence();
   if (path_.empty()) throw std::runtime_error("an output has no path; name a file or a URL");
   const char* format = format_of(path_);
-  if (!is_url(path_)) refuse_missing_folder(path_);
   AVFormatContext* muxer = nullptr;
   if (const int r = avformat_alloc_output_context2(&muxer, nullptr, format, path_.c_str()); r < 0)
     throw std::runtime_error(shown_ + ": no muxer for " + format + ": " + av::error_text(r));
@@ -118,6 +113,7 @@ void Container::open() {
 
 void Container::open_target() {
   if (!is_url(path_)) {
+    refuse_missing_folder(path_);
     file_ = std::make_unique<OutputFile>(path_);
     muxer_->pb = file_->io();
     return;
@@ -160,6 +156,7 @@ Status Container::end_piece() noexcept {
     r = muxer_->pb->error;
   }
   if (r >= 0 && file_ && file_->is_deleted()) r = AVERROR(ENOENT);
+  if (r >= 0 && file_) r = file_->sync();
   if (r < 0) return fail(r);
   written_ = taken_;
   if (file_) whole_bytes_ = file_->bytes();
@@ -177,9 +174,11 @@ std::string Container::cause(int code) const {
 
 Status Container::fail(int code) noexcept {
   failed_ = true;
-  if (file_) file_->cut_to(whole_bytes_);
   log::error("output {}: cannot be written any more: {}; {} pictures are kept", shown_, cause(code),
              written_.packets);
+  if (!file_) return Status::lost;
+  file_->cut_to(whole_bytes_);
+  if (written_.packets == 0) file_->discard();
   return Status::lost;
 }
 

@@ -1,8 +1,9 @@
 // The container of one output: muxes packets into a file or a stream that survives a sudden end.
 //
 // Files are written in pieces of half a second (MP4 fragments, Matroska clusters), which end where
-// no picture that is shown earlier is still to come; the first piece is one picture. When the disk
-// fails the file is cut back to its last whole piece.
+// no picture that is shown earlier is still to come; the first piece is one picture. A piece is on
+// the disk before the next one begins, so that a power cut costs no more than a killed process. When
+// the disk fails the file is cut back to its last whole piece, and removed if there is none.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
@@ -21,7 +22,7 @@ class OutputFile;
 class Container {
  public:
   // Set-up: chooses the format by the path's extension or the URL's scheme, and touches nothing.
-  // Throws std::runtime_error on an unknown extension or a folder that is not there.
+  // Throws std::runtime_error on an unknown extension.
   explicit Container(std::string path);
   ~Container();
   Container(const Container&) = delete;

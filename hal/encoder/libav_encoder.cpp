@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <filesystem>
 #include <new>
 #include <stdexcept>
 #include <string_view>
@@ -74,15 +75,10 @@ bool wrap(const SurfaceRef& surface, const EncoderConfig& config, AVFrame& frame
 }  // namespace
 
 struct LibavEncoder::Media {
-  explicit Media(const EncoderConfig& config)
-      : container(config.path),
-        codec(config, choose(config, container), container.wants_global_header()) {
+  Media(const EncoderConfig& config, const std::string& name)
+      : container(config.path), codec(config, name, container.wants_global_header()) {
     container.add_stream(codec.context());
     container.open();
-  }
-  static std::string choose(const EncoderConfig& config, const Container& container) {
-    container.require_codec(config.codec == VideoCodec::h264 ? AV_CODEC_ID_H264 : AV_CODEC_ID_HEVC);
-    return choose_encoder(config);
   }
   Container container;
   CodecSession codec;
@@ -90,9 +86,56 @@ struct LibavEncoder::Media {
   av::Packet packet = av::make_packet();
 };
 
-LibavEncoder::LibavEncoder(const EncoderConfig& config) : config_(config) {
+LibavEncoder::LibavEncoder(const EncoderConfig& config)
+    : config_(config), shown_(shown_path(config.path)) {
   check(config);
-  media_ = std::make_unique<Media>(config);
+  const Container container(config.path);
+  container.require_codec(config.codec == VideoCodec::h264 ? AV_CODEC_ID_H264 : AV_CODEC_ID_HEVC);
+  codec_ = choose_encoder(config);
+  std::error_code ignored;
+  if (config.keep_existing && !is_url(config.path) && std::filesystem::exists(config.path, ignored))
+    config_.path = next_free_path(config.path);
+  if (!config.open_later)
+    begin();
+  else if (!is_url(config.path))
+    reopen();
+}
+
+// A new file or connection; the first picture that comes is its first.
+void LibavEncoder::begin() {
+  media_ = std::make_unique<Media>(config_, codec_);
+  first_ns_.reset();
+  last_pts_ = -1;
+  failed_ = false;
+  cause_.clear();
+}
+
+void LibavEncoder::end_part() noexcept {
+  if (!media_) return;
+  former_.frames += media_->container.packets_written();
+  former_.duration_s += media_->container.duration_s();
+  former_.bytes += media_->container.bytes();
+  media_.reset();
+}
+
+Status LibavEncoder::reopen() noexcept {
+  if (finished_) return Status::lost;
+  try {
+    const bool again = media_ != nullptr;
+    end_part();
+    if (again && !is_url(config_.path)) config_.path = next_free_path(shown_);
+    begin();
+    if (again && !is_url(config_.path)) log::info("output {}: continues {}", config_.path, shown_);
+    return Status::ok;
+  } catch (const std::exception& e) {
+    if (cause_ != e.what()) log::warning("output: {}; it is tried again", e.what());
+    cause_ = e.what();
+    return Status::lost;
+  }
+}
+
+std::uint64_t LibavEncoder::frames_written() const noexcept {
+  return former_.frames + (media_ ? media_->container.packets_written() : 0);
 }
 
 LibavEncoder::~LibavEncoder() {
@@ -100,7 +143,7 @@ LibavEncoder::~LibavEncoder() {
 }
 
 Status LibavEncoder::write(const SurfaceRef& surface, std::int64_t presentation_ns) noexcept {
-  if (failed_ || finished_) return Status::lost;
+  if (!open()) return Status::lost;
   if (surface->layout.width != config_.width || surface->layout.height != config_.height ||
       !surface->memory.host)
     return fail("got a picture of another size or without host memory", AVERROR(EINVAL));
@@ -145,6 +188,10 @@ Status LibavEncoder::fail(const char* what, int code) noexcept {
 Status LibavEncoder::finish() noexcept {
   if (finished_) return failed_ ? Status::lost : Status::ok;
   finished_ = true;
+  if (!media_) {
+    failed_ = true;
+    return Status::lost;
+  }
   if (!failed_) {
     const int sent = media_->codec.send(nullptr);
     if (sent < 0)
@@ -157,12 +204,13 @@ Status LibavEncoder::finish() noexcept {
 }
 
 EncoderReport LibavEncoder::report() const {
-  EncoderReport report;
-  report.path = media_->container.shown();
-  report.codec = media_->codec.name();
-  report.frames = media_->container.packets_written();
-  report.duration_s = media_->container.duration_s();
-  report.bytes = media_->container.bytes();
+  EncoderReport report = former_;
+  report.path = shown_;
+  report.codec = codec_;
+  if (!media_) return report;
+  report.frames += media_->container.packets_written();
+  report.duration_s += media_->container.duration_s();
+  report.bytes += media_->container.bytes();
   return report;
 }
 

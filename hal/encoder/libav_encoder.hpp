@@ -20,7 +20,8 @@ namespace gantry {
 class LibavEncoder final : public Encoder {
  public:
   // Set-up. Throws std::invalid_argument on a bad setting and std::runtime_error on a path, codec
-  // or device; the file is created last, so that nothing is left behind.
+  // or device; the file is created last, so that nothing is left behind. With open_later only
+  // settings are refused.
   explicit LibavEncoder(const EncoderConfig& config);
   // Finishes.
   ~LibavEncoder() override;
@@ -28,16 +29,26 @@ class LibavEncoder final : public Encoder {
   // Answers `dropped` to a picture whose instant does not grow, `lost` (with one log line) once the
   // file or peer cannot be written any more.
   Status write(const SurfaceRef& surface, std::int64_t presentation_ns) noexcept override;
+  bool open() const noexcept override { return media_ && !failed_ && !finished_; }
+  // Takes up to the connection's time-out where the peer does not answer. A cause is logged once.
+  Status reopen() noexcept override;
+  std::uint64_t frames_written() const noexcept override;
   Status finish() noexcept override;
+  // Of all files or connections together; the path is the one configured.
   EncoderReport report() const override;
 
  private:
   struct Media;  // FFmpeg's part
+  void begin();
+  void end_part() noexcept;
   Status write_packets() noexcept;
   Status fail(const char* what, int code) noexcept;
 
   EncoderConfig config_;
-  std::unique_ptr<Media> media_;
+  std::string shown_, codec_;
+  std::unique_ptr<Media> media_;  // of the current file or connection
+  EncoderReport former_;          // of those before
+  std::string cause_;             // why the last reopen() failed
   std::optional<std::int64_t> first_ns_;
   std::int64_t last_pts_ = -1;
   bool failed_ = false, finished_ = false;

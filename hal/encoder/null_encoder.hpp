@@ -13,6 +13,9 @@ class NullEncoder final : public Encoder {
   explicit NullEncoder(std::string name = "null") : name_(std::move(name)) {}
 
   Status write(const SurfaceRef& surface, std::int64_t presentation_ns) noexcept override;
+  bool open() const noexcept override { return !finished_; }
+  Status reopen() noexcept override { return finished_ ? Status::lost : Status::ok; }
+  std::uint64_t frames_written() const noexcept override { return frames_; }
   Status finish() noexcept override;
   EncoderReport report() const override;
 

@@ -14,6 +14,11 @@ struct EncoderConfig {
   // A file (.mp4 fragmented, .mkv, .ts, .flv; its folder must exist) or a URL: rtmp:// and rtmps://
   // carry FLV, tcp://, udp:// and srt:// an MPEG transport stream.
   std::string path;
+  // A file that exists is left alone, and the next free number taken: match-1.mp4.
+  bool keep_existing = false;
+  // For boxes that show a picture whatever their disks and peers do: a stream is connected to by
+  // reopen() only, and a file that cannot be written at set-up is left to it.
+  bool open_later = false;
   VideoCodec codec = VideoCodec::h264;
   // auto: hardware that encodes a frame here and now, else software. software: libx264 or libx265.
   // Anything else is the name of a libavcodec encoder, for example h264_nvenc, and only that is
@@ -33,5 +38,8 @@ struct EncoderConfig {
 // The path as it may stand in a log or report: the last part of a URL, where stream keys are, is
 // left out.
 std::string shown_path(const std::string& path);
+bool is_url(const std::string& path);
+// A file's path with the lowest number that no file has: match.mp4 -> match-1.mp4. Asks the disk.
+std::string next_free_path(const std::string& path);
 
 }  // namespace gantry

@@ -8,8 +8,10 @@
 #include <filesystem>
 #include <new>
 #include <stdexcept>
+#include <utility>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,6 +37,7 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
     ::close(descriptor_);
     throw std::runtime_error(path + ": cannot be emptied: " + std::strerror(cause));
   }
+  flock(descriptor_, LOCK_SH | LOCK_NB);  // whoever makes room sees that it is being written
   auto* buffer = static_cast<std::uint8_t*>(av_malloc(kBufferBytes));
   if (buffer) io_ = avio_alloc_context(buffer, kBufferBytes, 1, this, nullptr, write, seek);
   if (!io_) {
@@ -88,15 +91,15 @@ void OutputFile::discard() noexcept {
   if (regular) unlink(path_.c_str());  // never a device, such as /dev/null
 }
 
+int OutputFile::sync() noexcept {
+  const bool possible = fdatasync(descriptor_) == 0 || errno == EINVAL || errno == EROFS;
+  return possible ? 0 : AVERROR(errno);  // a pipe or device cannot, and need not
+}
+
 int OutputFile::close() noexcept {
-  const int descriptor = descriptor_;
-  descriptor_ = -1;
-  if (fdatasync(descriptor) != 0 && errno != EINVAL && errno != EROFS) {
-    const int cause = errno;
-    ::close(descriptor);
-    return AVERROR(cause);
-  }
-  return ::close(descriptor) == 0 ? 0 : AVERROR(errno);
+  const int synced = sync();
+  const int closed = ::close(std::exchange(descriptor_, -1)) == 0 ? 0 : AVERROR(errno);
+  return synced != 0 ? synced : closed;
 }
 
 }  // namespace gantry

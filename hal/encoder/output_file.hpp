@@ -26,6 +26,8 @@ class OutputFile {
   void cut_to(std::int64_t bytes) noexcept;
   // Removes the file.
   void discard() noexcept;
+  // What was written so far is on the disk when it returns; 0 or an FFmpeg error code.
+  int sync() noexcept;
   // Hands everything to the disk; 0 or an FFmpeg error code.
   int close() noexcept;
 

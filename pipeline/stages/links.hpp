@@ -17,7 +17,7 @@ struct RenderJob {
   std::int64_t capture_ns = 0;       // of the moment shown
   std::int64_t presentation_ns = 0;  // when it is due
   std::uint64_t number = 0;
-  double slate_s = 0;  // seconds until the first picture, for the slate's text
+  double slate_s = 0;  // seconds until the first picture, for the slate's text; 0: no signal
 };
 
 using CaptureLink = Link<CameraFrame, 4>;       // a camera is at most three pictures ahead

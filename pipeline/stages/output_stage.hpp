@@ -1,8 +1,10 @@
-// Feeds one encoder. An encoder that stalls or fails costs its own pictures and nobody else's.
+// Feeds one encoder. An encoder that stalls or fails costs its own pictures and nobody else's; one that
+// has failed is opened anew, with a back-off.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "hal/clock/clock.hpp"
 #include "hal/encoder/encoder.hpp"
+#include "hal/recovery.hpp"
 #include "pipeline/latency.hpp"
 #include "pipeline/stages/links.hpp"
 
@@ -23,35 +25,54 @@ class OutputStage {
   // ready.
   OutputStage(Link<Frame, N>& in, Encoder& encoder, std::int64_t Frame::*time_of,
               const HostFetch* fetch, Latency& busy)
-      : in_(in), encoder_(encoder), time_of_(time_of), fetch_(fetch), busy_(busy) {}
+      : in_(in),
+        encoder_(encoder),
+        time_of_(time_of),
+        fetch_(fetch),
+        busy_(busy),
+        recovery_(encoder.open() ? Recovery::State::running : Recovery::State::closed) {}
 
   // One picture. False when no more will come; the file is complete then. The encoder's thread.
   bool step() noexcept {
     Frame frame;
     if (!in_.pop_wait(frame)) {
-      if (!lost_) encoder_.finish();
+      encoder_.finish();
       return false;
     }
-    if (lost_ || !bring_to_host(frame)) {
-      ++undelivered_;
-      return true;
-    }
-    const auto start_ns = clock::now_ns();
-    if (encoder_.write(frame.surface, frame.*time_of_) != Status::ok) {
-      lost_ = true;  // the encoder has said why
-      ++undelivered_;
-      encoder_.finish();
-    }
-    busy_.add(clock::now_ns() - start_ns);
+    if (!ready() || !bring_to_host(frame) || write(frame) != Status::ok) ++undelivered_;
     return true;
   }
 
-  // Pictures that came after the output was lost, or could not be fetched. The encoder's thread, or any after its end.
+  // Pictures that came while the output could not be written, or that could not be fetched. The
+  // encoder's thread, or any after its end.
   std::uint64_t undelivered() const { return undelivered_; }
 
  private:
+  // Whether the encoder is open; where an attempt is due it is made first. The encoder has logged why
+  // it fails.
+  bool ready() noexcept {
+    if (encoder_.open()) return true;
+    if (!recovery_.due(clock::now_ns())) return false;
+    written_ = encoder_.frames_written();
+    if (encoder_.reopen() == Status::ok) return true;
+    recovery_.failed(clock::now_ns());
+    return false;
+  }
+
+  Status write(const Frame& frame) noexcept {
+    const auto start_ns = clock::now_ns();
+    const Status status = encoder_.write(frame.surface, frame.*time_of_);
+    const auto end_ns = clock::now_ns();
+    busy_.add(end_ns - start_ns);
+    if (!encoder_.open())
+      recovery_.failed(end_ns);
+    else if (encoder_.frames_written() != written_)
+      recovery_.works();
+    return status;
+  }
+
   bool bring_to_host(Frame& frame) noexcept {
-    if (!fetch_) return gpu::wait(frame.ready) == Status::ok;
+    if (!fetch_) return wait_for(frame.ready);
     SurfaceRef fetched = fetch_->pinned.acquire();
     if (!fetched) return false;  // the encoder keeps them all
     const auto bytes = frame.surface->layout.bytes();
@@ -60,10 +81,20 @@ class OutputStage {
     if (gpu::copy(fetch_->queue, frame.surface->memory, fetched->memory, bytes, ready, nullptr) !=
             Status::ok ||
         gpu::download(fetch_->queue, fetched->memory, bytes, {}, &here) != Status::ok ||
-        gpu::wait(here) != Status::ok)
+        !wait_for(here))
       return false;
     frame.surface = std::move(fetched);
     return true;
+  }
+
+  // Looks instead of waiting, so that a device that hangs does not keep a file from being completed.
+  bool wait_for(const cl::Event& event) noexcept {
+    while (!gpu::complete(event)) {
+      if (in_.closed() && clock::now_ns() > closed_ns_ + kPatience_ns) return false;
+      if (!in_.closed()) closed_ns_ = clock::now_ns();
+      clock::sleep_until_ns(clock::now_ns() + clock::kMillisecond_ns);
+    }
+    return gpu::wait(event) == Status::ok;
   }
 
   Link<Frame, N>& in_;
@@ -71,7 +102,10 @@ class OutputStage {
   std::int64_t Frame::*time_of_;
   const HostFetch* fetch_;
   Latency& busy_;
-  bool lost_ = false;
+  static constexpr std::int64_t kPatience_ns = clock::kSecond_ns;  // once no more will come
+  std::int64_t closed_ns_ = 0;
+  Recovery recovery_;
+  std::uint64_t written_ = 0;  // pictures, when it was opened last
   std::uint64_t undelivered_ = 0;
 };
 

@@ -5,6 +5,11 @@
 #include "hal/clock/clock.hpp"
 
 namespace gantry {
+namespace {
+
+constexpr std::int64_t kNoSignal_ns = clock::kSecond_ns;  // without a new picture
+
+}  // namespace
 
 bool PaceStage::step() noexcept {
   const auto epoch = wake_.epoch();
@@ -52,7 +57,11 @@ void PaceStage::ask_for(const Presentation& p) noexcept {
   job.presentation_ns = p.presentation_ns;
   job.number = number_++;
   if (p.kind == Presentation::Kind::slate) {
-    job.slate_s = 1e-9 * static_cast<double>(pacer_.delay_ns());
+    if (first_slate_ns_ == 0) first_slate_ns_ = p.presentation_ns;
+    if (p.presentation_ns - first_slate_ns_ < pacer_.delay_ns() + kNoSignal_ns)
+      job.slate_s = 1e-9 * static_cast<double>(pacer_.delay_ns());
+  } else if (live_ && p.presentation_ns - pacer_.delay_ns() - p.capture_ns > kNoSignal_ns) {
+    // A picture that stands still must not be taken for the match.
   } else if (const PanoramaFrame* panorama = ring_.at(p.capture_ns)) {
     job.panorama = share(*panorama);
     job.pose = director_.decide(p.capture_ns).pose;

@@ -62,6 +62,7 @@ class PaceStage {
   PanoramaFrame held_;  // behind the analysis
   Detections found_;
   std::uint64_t number_ = 0;
+  std::int64_t first_slate_ns_ = 0;
   std::atomic<bool> abandoned_{false};
 };
 

@@ -20,10 +20,8 @@ bool PresentStage::step() noexcept {
     clock::sleep_until_ns(view.presentation_ns);
     measure(view);
   }
-  if (view.slate)
-    telemetry_.slates.add();
-  else
-    telemetry_.presented.add();
+  (view.slate ? telemetry_.slates : telemetry_.presented).add();
+  (view.slate ? telemetry_.first.slate : telemetry_.first.view).mark(clock::now_ns());
   for (auto& output : outputs_)
     if (!view.slate || output.slate) output.link->push(share(view));
   return true;

@@ -21,8 +21,8 @@ bool RenderStage::step() noexcept {
   ViewFrame view;
   const Status status = draw(job, std::move(surface), view);
   if (status != Status::ok) {
-    if (status == Status::device_lost && telemetry_.render_failed.read() == 0)
-      log::error("render: the device refuses kernels; views are missing from now on");
+    if (status == Status::device_lost && !telemetry_.device_lost.exchange(true))
+      log::error("render: the OpenCL device refuses kernels");
     telemetry_.render_failed.add();
     return true;
   }
@@ -36,7 +36,8 @@ Status RenderStage::draw(const RenderJob& job, SurfaceRef surface, ViewFrame& vi
   if (!job.panorama.surface) {
     Slate::Text text;
     view.slate = true;
-    return slate_.render(Slate::filling_text(job.slate_s, text), std::move(surface), view);
+    const auto words = job.slate_s > 0 ? Slate::filling_text(job.slate_s, text) : "no signal";
+    return slate_.render(words, std::move(surface), view);
   }
   Status status = camera_.render(job.panorama, job.pose, std::move(surface), view);
   if (status == Status::dropped) {  // too much is in flight: wait for the device, the link drops

@@ -26,8 +26,8 @@ bool StitchStage::step() noexcept {
     status = stitcher_.stitch(std::move(pair), std::move(surface), panorama);
   }
   if (status != Status::ok) {
-    if (status == Status::device_lost && telemetry_.stitch_failed.read() == 0)
-      log::error("stitch: the device refuses kernels; panoramas are missing from now on");
+    if (status == Status::device_lost && !telemetry_.device_lost.exchange(true))
+      log::error("stitch: the OpenCL device refuses kernels");
     telemetry_.stitch_failed.add();
     return true;
   }
@@ -54,7 +54,9 @@ void StitchStage::close() noexcept {
 bool CompletionStage::step() noexcept {
   PanoramaFrame panorama;
   if (!in_.pop_wait(panorama)) return false;
-  gpu::wait(panorama.ready);
+  if (gpu::wait(panorama.ready) != Status::ok && !telemetry_.device_lost.exchange(true))
+    log::error("stitch: the OpenCL device gave up on a panorama");
+  telemetry_.first.panorama.mark(clock::now_ns());
   if (live_) telemetry_.capture_to_panorama.add(clock::now_ns() - panorama.capture_ns);
   telemetry_.stitch.add(gpu::duration_ns(panorama.ready));
   return true;

@@ -15,7 +15,6 @@ namespace gantry {
 namespace {
 
 constexpr std::uint8_t kPoison = 0xa5;
-constexpr int kSlate = 72;
 
 struct Picture {
   Nv12Layout layout;
@@ -89,13 +88,6 @@ class Reference {
   }
   int black() const { return c_.range == ColourRange::limited ? 16 : 0; }
 
-  // Slate where a lost camera would count in the pixel's tile and no other does.
-  int background(int x, int y) const {
-    const auto kind =
-        tables_.present[c_.present - 1].kinds[(y / 16) * tables_.tile_columns + x / 32];
-    return kind & StitchTables::kSlate ? kSlate : black();
-  }
-
   int camera_luma(std::size_t n, int x, int y) const {
     const Picture& p = c_.cameras[n];
     const auto clamped = [](std::int64_t v, int size) {
@@ -136,7 +128,6 @@ class Reference {
   std::uint8_t blended(int x, int y, int y2, int background, Value value) const {
     int sum = 0, rest = 65535;
     for (std::size_t n = 0; n < c_.cameras.size(); ++n) {
-      if (!(c_.present >> n & 1)) continue;
       const int w = weight(n, x, y2);
       const auto kind =
           tables_.present[c_.present - 1].kinds[(y / 16) * tables_.tile_columns + x / 32];
@@ -154,8 +145,7 @@ class Reference {
         8);
   }
   std::uint8_t luma(int x, int y) const {
-    return blended(x, y, 2 * y, background(x, y),
-                   [&](std::size_t n) { return camera_luma(n, x, y); });
+    return blended(x, y, 2 * y, black(), [&](std::size_t n) { return camera_luma(n, x, y); });
   }
   std::uint8_t chroma(int x, int y, int which) const {
     return blended(2 * x, 2 * y, 4 * y + 1, 128,
@@ -288,11 +278,11 @@ class Stitch : public testing::TestWithParam<StitchKernel::Shape> {
     std::vector<gpu::Memory> memories;
     StitchKernel::Pictures pictures{};
     for (const Picture& p : c.cameras) memories.push_back(on_device(queue, p.bytes));
-    for (std::size_t n = 0; n < memories.size(); ++n)
-      if (c.present >> n & 1) pictures[n] = &memories[n].buffer;
+    for (std::size_t n = 0; n < memories.size(); ++n) pictures[n] = &memories[n].buffer;
     std::vector<std::uint8_t> out(c.panorama.bytes(), kPoison);
     const gpu::Memory panorama = on_device(queue, out);
-    EXPECT_EQ(kernel.launch(queue, pictures, c.colours, panorama.buffer, {}, nullptr), Status::ok);
+    EXPECT_EQ(kernel.launch(queue, pictures, c.present, c.colours, panorama.buffer, {}, nullptr),
+              Status::ok);
     EXPECT_EQ(gpu::download(queue, panorama, panorama.bytes, {}, nullptr), Status::ok);
     cl::CommandQueue(queue).finish();
     std::memcpy(out.data(), panorama.host, out.size());
@@ -326,10 +316,11 @@ TEST_P(Stitch, RandomPicturesAndMeshesAreBitExact) {
 
 // The random cases are only worth something if they meet every way through the kernel.
 TEST(StitchCases, MeetEveryKindOfTile) {
-  constexpr unsigned kCases = StitchTables::kBlend | StitchTables::kWindows | StitchTables::kSlate;
+  constexpr unsigned kCases = StitchTables::kBlend | StitchTables::kWindows;
   constexpr unsigned kInsidePixels = 1;
   std::array<int, 256> met{};
   std::ptrdiff_t boxes = 0;
+  int stand_ins = 0, fades = 0;
   for (const Setting& setting : kSettings)
     for (unsigned seed = 0; seed < 12; ++seed) {
       const Case c = random_case(seed, setting);
@@ -338,6 +329,11 @@ TEST(StitchCases, MeetEveryKindOfTile) {
         ++met[kind & kCases                   ? kind & kCases
               : kind & StitchTables::kCameras ? kInsidePixels + !(kind & StitchTables::kInside)
                                               : 0];
+      for (const auto kind : tables.present[c.present - 1].kinds) {
+        const unsigned cameras = kind & StitchTables::kCameras, missing = cameras & ~c.present;
+        stand_ins += missing != 0;
+        fades += missing != 0 && missing != cameras;
+      }
       boxes +=
           std::count_if(tables.boxes.begin(), tables.boxes.end(), [](auto b) { return b != 0; });
     }
@@ -347,11 +343,31 @@ TEST(StitchCases, MeetEveryKindOfTile) {
   EXPECT_GT(met[StitchTables::kWindows], 100) << "one camera, by windows";
   EXPECT_GT(met[StitchTables::kBlend], 10) << "blend, by pixels";
   EXPECT_GT(met[StitchTables::kBlend | StitchTables::kWindows], 50) << "blend, by windows";
-  EXPECT_GT(met[StitchTables::kSlate], 10) << "slate alone";
-  EXPECT_GT(met[StitchTables::kSlate | StitchTables::kBlend], 0) << "fade to slate, by pixels";
-  EXPECT_GT(met[StitchTables::kSlate | StitchTables::kBlend | StitchTables::kWindows], 10)
-      << "fade to slate, by windows";
+  EXPECT_GT(stand_ins, 100) << "what stands in for a missing camera";
+  EXPECT_GT(fades, 10) << "from a camera to what stands in for another";
   EXPECT_GT(boxes, 300);
+}
+
+TEST(StitchCases, AStandInIsSeenWhereNobodyElseSeesAndOnlyThere) {
+  for (unsigned seed = 0; seed < 12; ++seed) {
+    const Case c = random_case(seed, kSettings[2]);
+    const StitchTables t = make_stitch_tables(c.mesh, Reference::layouts(c));
+    const auto nodes = static_cast<std::size_t>(t.nodes_per_camera());
+    const auto& everyone = t.present.back().weights;
+    for (unsigned present = 1; present < 15; ++present)
+      for (std::size_t n = 0; n < nodes; ++n) {
+        int here = 0, missing = 0, seen = 0, seen_here = 0;
+        for (unsigned camera = 0; camera < 4; ++camera) {
+          const bool is_here = present >> camera & 1;
+          (is_here ? here : missing) += t.present[present - 1].weights[camera * nodes + n];
+          seen += everyone[camera * nodes + n];
+          if (is_here) seen_here += everyone[camera * nodes + n];
+        }
+        ASSERT_EQ(here + missing, seen) << "as bright as with everyone";
+        ASSERT_TRUE(here == 0 || missing == 0) << "camera and stand-in at one node";
+        ASSERT_TRUE(seen_here <= 1 || missing == 0) << "a stand-in hides what a camera sees";
+      }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Stitch,

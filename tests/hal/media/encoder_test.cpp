@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <atomic>
 #include <csignal>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -311,9 +312,13 @@ TEST(LibavEncoder, AFolderThatIsDeletedIsNoticed) {
   EXPECT_TRUE(gone);
 }
 
-int listen_on_any_port(int socket) {
+// Port 0: any that is free.
+int listen_on(int socket, int port) {
+  const int again = 1;
+  setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &again, sizeof again);
   sockaddr_in address{};
   address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t length = sizeof address;
   bind(socket, reinterpret_cast<sockaddr*>(&address), length);
@@ -324,7 +329,7 @@ int listen_on_any_port(int socket) {
 
 int free_port() {
   const int listener = socket(AF_INET, SOCK_STREAM, 0);
-  const int port = listen_on_any_port(listener);
+  const int port = listen_on(listener, 0);
   close(listener);
   return port;
 }
@@ -332,8 +337,8 @@ int free_port() {
 // A peer on this machine that takes one connection and closes it after some bytes.
 class ShortPeer {
  public:
-  explicit ShortPeer(std::size_t bytes) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
-    port_ = listen_on_any_port(socket_);
+  explicit ShortPeer(std::size_t bytes, int port = 0) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    port_ = listen_on(socket_, port);
     thread_ = std::thread([this, bytes] {
       const int peer = accept(socket_, nullptr, nullptr);
       char buffer[1024];
@@ -374,6 +379,92 @@ TEST(LibavEncoder, APeerThatHangsUpEndsTheStream) {
   EXPECT_EQ(lines.size(), 1u);
   EXPECT_EQ(lines_with(lines, "key"), 0) << "a stream key is no matter for a log";
   EXPECT_EQ(lines_with(lines, fmt::format("tcp://127.0.0.1:{}/***", peer.port())), 1);
+}
+
+TEST(LibavEncoder, AStreamThatIsOpenedAnewPlaysFromItsStart) {
+  Scratch scratch;
+  HostPool surfaces(160, 96, 1);
+  std::optional<ShortPeer> peer(std::in_place, 20'000);
+  auto config = config_for(fmt::format("tcp://127.0.0.1:{}", peer->port()));
+  config.open_later = true;
+  auto stream = std::make_unique<LibavEncoder>(config);
+  LibavEncoder& encoder = *stream;
+  EXPECT_FALSE(encoder.open());
+  EXPECT_EQ(write_picture(encoder, surfaces, 0), Status::lost);
+  ASSERT_EQ(encoder.reopen(), Status::ok);
+  int n = 0;
+  while (n < 20'000 && write_picture(encoder, surfaces, n) == Status::ok) ++n;
+  ASSERT_LT(n, 20'000);
+  EXPECT_FALSE(encoder.open());
+  const int port = peer->port();
+  peer.reset();
+  log_lines();
+  for (int attempt = 0; attempt < 3; ++attempt) EXPECT_EQ(encoder.reopen(), Status::lost);
+  EXPECT_EQ(log_lines().size(), 1u) << "one line for one cause";
+  const auto before = encoder.frames_written();
+  peer.emplace(SIZE_MAX, port);
+  ASSERT_EQ(encoder.reopen(), Status::ok);
+  for (int i = 0; i < 50; ++i) ASSERT_EQ(write_picture(encoder, surfaces, i), Status::ok);
+  EXPECT_EQ(encoder.finish(), Status::ok);
+  EXPECT_EQ(encoder.reopen(), Status::lost) << "finished is finished";
+  EXPECT_EQ(encoder.report().frames, before + 50) << "of both connections";
+  stream.reset();
+  peer->join();
+  write_bytes(scratch / "received.ts", peer->received());
+  expect_exact(decode_clip(scratch / "received.ts"), 50);
+}
+
+TEST(LibavEncoder, AFileThatIsLostIsContinuedUnderTheNextNumber) {
+  Scratch scratch;
+  HostPool surfaces(160, 96, 1);
+  write_bytes(scratch / "match-1.mp4", std::vector<char>(10));
+  LibavEncoder encoder(config_for(scratch / "match.mp4"));
+  for (int n = 0; n < 40; ++n) ASSERT_EQ(write_picture(encoder, surfaces, n), Status::ok);
+  fs::remove(scratch.path() / "match.mp4");
+  int n = 40;
+  while (n < 1000 && write_picture(encoder, surfaces, n) == Status::ok) ++n;
+  ASSERT_LT(n, 1000) << "a deleted file is noticed";
+  const auto before = encoder.frames_written();
+  ASSERT_EQ(encoder.reopen(), Status::ok);
+  for (int i = 0; i < 50; ++i) ASSERT_EQ(write_picture(encoder, surfaces, n + i), Status::ok);
+  EXPECT_EQ(encoder.finish(), Status::ok);
+  EXPECT_EQ(fs::file_size(scratch.path() / "match-1.mp4"), 10u) << "not ours";
+  EXPECT_EQ(decode_clip(scratch / "match-2.mp4").frames.size(), 50u);
+  EXPECT_EQ(encoder.report().frames, before + 50);
+  EXPECT_EQ(encoder.report().path, scratch / "match.mp4");
+}
+
+TEST(LibavEncoder, ADiskThatIsNotThereAtTheStartIsTriedAgain) {
+  Scratch scratch;
+  HostPool surfaces(160, 96, 1);
+  auto config = config_for(scratch / "disk/match.mp4");
+  config.open_later = true;
+  log_lines();
+  LibavEncoder encoder(config);
+  EXPECT_FALSE(encoder.open());
+  EXPECT_EQ(write_picture(encoder, surfaces, 0), Status::lost);
+  EXPECT_EQ(encoder.reopen(), Status::lost);
+  EXPECT_EQ(lines_with(log_lines(), "disk"), 1) << "one line for one cause";
+  fs::create_directory(scratch.path() / "disk");
+  ASSERT_EQ(encoder.reopen(), Status::ok);
+  for (int n = 0; n < 20; ++n) ASSERT_EQ(write_picture(encoder, surfaces, n), Status::ok);
+  EXPECT_EQ(encoder.finish(), Status::ok);
+  EXPECT_EQ(decode_clip(scratch / "disk/match.mp4").frames.size(), 20u);
+}
+
+TEST(LibavEncoder, ARecordingThatExistsIsKeptWhereThatIsAskedFor) {
+  Scratch scratch;
+  HostPool surfaces(160, 96, 1);
+  for (const bool keep : {true, true, false}) {
+    auto config = config_for(scratch / "match.mp4");
+    config.keep_existing = keep;
+    LibavEncoder encoder(config);
+    for (int n = 0; n < (keep ? 10 : 20); ++n) write_picture(encoder, surfaces, n);
+    EXPECT_EQ(encoder.finish(), Status::ok);
+  }
+  EXPECT_EQ(decode_clip(scratch / "match.mp4").frames.size(), 20u) << "overwritten";
+  EXPECT_EQ(decode_clip(scratch / "match-1.mp4").frames.size(), 10u);
+  EXPECT_FALSE(fs::exists(scratch.path() / "match-2.mp4"));
 }
 
 TEST(LibavEncoder, StreamsATransportStreamThatPlays) {
