@@ -89,6 +89,9 @@ std::unique_ptr<Camera> Appliance::make_camera(std::size_t index) {
   sim.phase_s = c.sim_phase_s;
   sim.exposure_stops = c.sim_exposure_stops;
   sim.drop_every = c.sim_drop_every;
+  sim.unplug_after_s = c.sim_unplug_after_s;
+  sim.unplug_for_s = c.sim_unplug_for_s;
+  sim.hang_after_s = c.sim_hang_after_s;
   sim.real_time = config_.pace == Pace::real_time;
   return std::make_unique<SimCamera>(device_, rig_.rig, sim);
 }
@@ -120,6 +123,7 @@ void Appliance::budget_memory() {
       b.add("camera " + line.camera->name(), kCameraSurfaces, bytes, where);
       if (!shared)
         b.add("camera " + line.camera->name() + ", pinned", kCameraSurfaces, bytes, Where::pinned);
+      b.add("slate of camera " + line.camera->name(), 1, bytes, where);
     }
     auto options = pacer_options();
     options.delay_ns = std::llround(delay_s * 1e9);
@@ -187,6 +191,8 @@ void Appliance::make_panorama() {
   StitcherConfig stitching = stitcher_config(rig_.rig);
   stitching.profile = true;
   stitching.colour_match = config_.colour_match;
+  for (std::size_t c = 0; c < cameras_.size(); ++c)
+    stitching.no_signal[c] = cameras_[c].camera->name() + ": no signal";
   stitcher_.emplace(device_, mesh_, layouts, layout, stitching);
 }
 
@@ -237,6 +243,8 @@ void Appliance::make_outputs() {
     encoder.frames_per_second = rate;
     encoder.matrix = rig_.rig.matrix;
     encoder.range = rig_.rig.range;
+    encoder.open_later =
+        config_.pace == Pace::real_time && (is_url(encoder.path) || encoder.keep_existing);
     // Views come to the host by the virtual camera, panoramas only where they are recorded.
     const HostFetch* fetch = panorama && fetch_ ? &*fetch_ : nullptr;
     const auto wire = [&](auto& line, auto time_of) {

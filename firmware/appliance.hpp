@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "firmware/config.hpp"
+#include "firmware/health.hpp"
 #include "firmware/memory_budget.hpp"
 #include "firmware/run_report.hpp"
 #include "firmware/thread.hpp"
@@ -58,10 +59,15 @@ class Appliance {
   ~Appliance();
 
   void start();
+  // Set-up, after start(): all that must progress, with its allowance.
+  void watch(Health& health);
   // The cameras stop; what they took is still shown, `delay` later. Any thread.
   void stop() noexcept;
   // Nothing more is shown; files are completed at once. Any thread.
   void abandon() noexcept;
+  // For a run that cannot go on, as when the device hangs: completes the files with what they have,
+  // and waits for no one else. False if that took until `deadline_ns`. The thread that called start().
+  bool close_outputs(std::int64_t deadline_ns) noexcept;
   // Looks at the process's memory, for the report: what grows from the first call after warm-up to
   // the last one while pictures come. The thread that called start(); now and then.
   void sample_footprint();
@@ -84,7 +90,10 @@ class Appliance {
   void make_view();
   void make_outputs();
   void make_threads();
-  void start_thread(std::string name, ThreadRole role, std::function<bool()> step);
+  // `idle`: has nothing to do; asked by the health check.
+  void start_thread(std::string name, ThreadRole role, std::function<bool()> step,
+                    std::function<bool()> idle);
+  bool pace_ended() const noexcept;
   PacerOptions pacer_options() const;
   bool records_panorama() const;
   void report_cameras(RunReport& report) const;
@@ -148,6 +157,7 @@ class Appliance {
 
   // --- threads, in the same order; the last to be made, the first to go
   std::vector<std::unique_ptr<Thread>> threads_;
+  std::vector<std::function<bool()>> idle_;  // of the same threads
   std::int64_t start_ns_ = 0, end_ns_ = 0;
   struct Footprint {
     std::int64_t at_ns = 0, heap = 0, outstanding = 0, resident = 0;  // bytes

@@ -15,7 +15,8 @@
 
 namespace gantry {
 
-void Appliance::start_thread(std::string name, ThreadRole role, std::function<bool()> step) {
+void Appliance::start_thread(std::string name, ThreadRole role, std::function<bool()> step,
+                             std::function<bool()> idle) {
   ThreadOptions options;
   options.name = std::move(name);
   options.role = role;
@@ -24,26 +25,72 @@ void Appliance::start_thread(std::string name, ThreadRole role, std::function<bo
   threads_.push_back(std::make_unique<Thread>(options, [step = std::move(step)](Thread& self) {
     while (step()) self.advance();
   }));
+  idle_.push_back(std::move(idle));
 }
 
 // All threads wait at once for what comes to them, so that the order of their start is of no account.
 void Appliance::make_threads() {
   for (auto& line : cameras_)
-    start_thread("cam " + line.camera->name(), line.role, [&line] { return line.stage->step(); });
-  start_thread("pair", ThreadRole::frame, [this] { return pair_stage_->step(); });
-  start_thread("stitch", ThreadRole::submission, [this] { return stitch_stage_->step(); });
-  start_thread("completion", ThreadRole::submission, [this] { return completion_stage_.step(); });
+    start_thread(
+        "cam " + line.camera->name(), line.role, [&line] { return line.stage->step(); },
+        [&line] { return line.stage->idle(); });
+  start_thread(
+      "pair", ThreadRole::frame, [this] { return pair_stage_->step(); },
+      [this] { return captured_.awaited(); });
+  start_thread(
+      "stitch", ThreadRole::submission, [this] { return stitch_stage_->step(); },
+      [this] { return paired_.idle(); });
+  start_thread(
+      "completion", ThreadRole::submission, [this] { return completion_stage_.step(); },
+      [this] { return completing_.idle(); });
   if (analyse_stage_)
-    start_thread("detect", ThreadRole::submission, [this] { return analyse_stage_->step(); });
-  start_thread("pace", ThreadRole::frame, [this] { return pace_stage_->step(); });
-  start_thread("render", ThreadRole::submission, [this] { return render_stage_->step(); });
-  start_thread("present", ThreadRole::submission, [this] { return present_stage_->step(); });
+    start_thread(
+        "detect", ThreadRole::submission, [this] { return analyse_stage_->step(); },
+        [this] { return to_analyse_.idle(); });
+  start_thread(
+      "pace", ThreadRole::frame, [this] { return pace_stage_->step(); },
+      [this] { return pace_wake_.awaited(); });
+  start_thread(
+      "render", ThreadRole::submission, [this] { return render_stage_->step(); },
+      [this] { return to_render_.idle(); });
+  start_thread(
+      "present", ThreadRole::submission, [this] { return present_stage_->step(); },
+      [this] { return to_present_.idle(); });
+  const auto start_output = [this](std::string name, auto& line) {
+    start_thread(
+        std::move(name), ThreadRole::codec, [stage = line.stage.get()] { return stage->step(); },
+        [link = line.link.get()] { return link->idle(); });
+  };
   for (std::size_t i = 0; i < view_outputs_.size(); ++i)
-    start_thread("encode " + std::to_string(i), ThreadRole::codec,
-                 [stage = view_outputs_[i].stage.get()] { return stage->step(); });
-  if (panorama_output_)
-    start_thread("encode pano", ThreadRole::codec,
-                 [stage = panorama_output_->stage.get()] { return stage->step(); });
+    start_output("encode " + std::to_string(i), view_outputs_[i]);
+  if (panorama_output_) start_output("encode pano", *panorama_output_);
+}
+
+// The frame path has to be quick. What waits for devices, disks and peers, or thinks, is a helper: the
+// picture goes on without it for a while.
+void Appliance::watch(Health& health) {
+  const auto seconds = [](double s) { return std::llround(s * 1e9); };
+  for (std::size_t i = 0; i < threads_.size(); ++i) {
+    const Thread& thread = *threads_[i];
+    const std::string& name = thread.options().name;
+    const bool helper =
+        i < cameras_.size() || thread.options().role == ThreadRole::codec || name == "detect";
+    health.add(name, seconds(helper ? config_.helper_stall_s : config_.stall_s),
+               [&thread, &idle = idle_[i]] {
+                 return Health::Sign{thread.progress(), thread.ended() || idle()};
+               });
+  }
+  if (config_.pace == Pace::real_time)
+    health.add("picture", seconds(config_.stall_s), [this] {
+      const auto shown = telemetry_.presented.read() + telemetry_.slates.read();
+      return Health::Sign{shown, pace_ended()};
+    });
+}
+
+bool Appliance::pace_ended() const noexcept {
+  return std::all_of(threads_.begin(), threads_.end(), [](const auto& thread) {
+    return thread->ended() || thread->options().name != "pace";
+  });
 }
 
 void Appliance::start() {
@@ -59,11 +106,27 @@ void Appliance::start() {
 }
 
 void Appliance::stop() noexcept {
-  for (auto& line : cameras_) line.camera->stop();
+  for (auto& line : cameras_)
+    if (line.stage) line.stage->stop();
 }
 
 void Appliance::abandon() noexcept {
   if (pace_stage_) pace_stage_->abandon();
+}
+
+bool Appliance::close_outputs(std::int64_t deadline_ns) noexcept {
+  for (auto& line : view_outputs_) line.link->close();
+  if (panorama_output_) panorama_output_->link->close();
+  const std::size_t outputs = view_outputs_.size() + (panorama_output_ ? 1 : 0);
+  const auto open = [&] {  // the outputs' threads are the last
+    return std::any_of(threads_.end() - static_cast<std::ptrdiff_t>(outputs), threads_.end(),
+                       [](const auto& thread) { return !thread->ended(); });
+  };
+  while (open()) {
+    if (clock::now_ns() > deadline_ns) return false;
+    clock::sleep_until_ns(clock::now_ns() + 10 * clock::kMillisecond_ns);
+  }
+  return true;
 }
 
 Appliance::Footprint Appliance::footprint() {
@@ -118,6 +181,7 @@ void Appliance::report_cameras(RunReport& r) const {
     c.gaps = pairing.gaps;
     c.unpaired = pairing.unpaired;
     c.missing = pairing.missing;
+    c.losses = counts.losses.read();
     r.unpaired += c.unpaired;
     r.drops["camera_surfaces"] += counts.pool_dropped.read();
     r.drops["capture_link"] += cameras_[i].captured->dropped();

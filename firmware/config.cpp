@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "firmware/recordings.hpp"
 #include "firmware/toml_reader.hpp"
 
 namespace gantry {
@@ -65,6 +66,9 @@ CameraConfig read_camera(TomlReader t) {
     camera.sim_phase_s = t.number("phase", 0, 1, 0);
     camera.sim_exposure_stops = t.number("exposure", -4, 4, 0);
     camera.sim_drop_every = static_cast<int>(t.integer("drop_every", 0, 1'000'000, 0));
+    camera.sim_unplug_after_s = t.number("unplug_after", 0, 1e6, 0);
+    camera.sim_unplug_for_s = t.number("unplug_for", 0, 1e6, 5);
+    camera.sim_hang_after_s = t.number("hang_after", 0, 1e6, 0);
   }
   t.finish();
   return camera;
@@ -194,14 +198,35 @@ void read_director(TomlReader t, Config& c) {
   t.finish();
 }
 
-OutputConfig read_output(TomlReader t) {
+std::filesystem::path recording_path(const TomlReader& t, const Config& c,
+                                     const std::string& path) {
+  if (c.recordings_folder.empty()) return beside(t, path);
+  try {
+    return confined(c.recordings_folder, path);
+  } catch (const std::runtime_error& e) {
+    t.fail("path", e.what());
+  }
+}
+
+void read_recordings(TomlReader t, Config& c) {
+  c.recordings_folder = beside(t, t.text("folder", ""));
+  c.recordings_keep_free_bytes =
+      static_cast<std::int64_t>(t.number("keep_free_gigabytes", 0, 1e6, 2) * 1e9);
+  c.recordings_protected = t.text("protected", ".keep");
+  if (c.recordings_protected.size() < 2 || c.recordings_protected.find('/') != std::string::npos)
+    t.fail("protected", "must be an ending such as .keep");
+  t.finish();
+}
+
+OutputConfig read_output(TomlReader t, const Config& c) {
   OutputConfig o;
   o.kind = t.choice("picture", {"view", "panorama"}, 0) == 0 ? OutputConfig::Kind::view
                                                              : OutputConfig::Kind::panorama;
   const auto path = t.text("path");
-  const bool url = path.find("://") != std::string::npos;
-  o.encoder.path =
-      with_key(t, url ? path : beside(t, path).string(), beside(t, t.text("key_file", "")));
+  const bool url = is_url(path);
+  o.encoder.path = with_key(t, url ? path : recording_path(t, c, path).string(),
+                            beside(t, t.text("key_file", "")));
+  o.encoder.keep_existing = !c.recordings_folder.empty();
   o.shown_path = url ? path : o.encoder.path;
   o.slate = t.flag("slate", url);
   o.encoder.codec =
@@ -235,6 +260,14 @@ void read_log(TomlReader t, Config& c) {
   t.finish();
 }
 
+void read_health(TomlReader t, Config& c) {
+  c.stall_s = t.number("stall", 1, 600, 5);
+  c.helper_stall_s = t.number("helper_stall", 1, 3600, 40);
+  c.watchdog_device = t.text("watchdog", "");
+  c.watchdog_timeout_s = static_cast<int>(t.integer("watchdog_timeout", 5, 3600, 30));
+  t.finish();
+}
+
 }  // namespace
 
 Config read_config(const std::filesystem::path& file) {
@@ -256,8 +289,10 @@ Config parse_config(std::string_view text, const std::filesystem::path& file) {
   c.colour_match = t.flag("colour_match", true);
   read_detector(t.table("detector"), c);
   read_director(t.table("director"), c);
-  for (auto& output : t.tables("output")) c.outputs.push_back(read_output(std::move(output)));
+  read_recordings(t.table("recordings"), c);
+  for (auto& output : t.tables("output")) c.outputs.push_back(read_output(std::move(output), c));
   read_log(t.table("log"), c);
+  read_health(t.table("health"), c);
   t.finish();
   return c;
 }

@@ -32,7 +32,8 @@ struct CameraConfig {
   bool loop = false;           // file
   double sim_phase_s = 0;      // sim: how much later than the others it exposes
   double sim_exposure_stops = 0;
-  int sim_drop_every = 0;  // 0: none
+  int sim_drop_every = 0;                                                     // 0: none
+  double sim_unplug_after_s = 0, sim_unplug_for_s = 5, sim_hang_after_s = 0;  // after 0 s: never
 };
 
 struct OutputConfig {
@@ -74,6 +75,14 @@ struct Config {
   std::int64_t log_file_bytes = 4 << 20;
   int log_files = 4;
   std::filesystem::path report_file;
+
+  double stall_s = 5, helper_stall_s = 40;  // without progress, until the run is given up
+  std::string watchdog_device;              // empty: none
+  int watchdog_timeout_s = 30;
+
+  std::filesystem::path recordings_folder;  // empty: outputs stand where their paths say
+  std::int64_t recordings_keep_free_bytes = 2'000'000'000;
+  std::string recordings_protected = ".keep";  // the ending of the marker beside a protected one
 
   bool lock_memory = true;
   int real_time_priority = 0;  // SCHED_FIFO of the frame threads; 0: none

@@ -25,7 +25,8 @@ Json cameras_of(const RunReport& r) {
                     {"dropped", c.dropped},
                     {"gaps", c.gaps},
                     {"unpaired", c.unpaired},
-                    {"missing", c.missing}});
+                    {"missing", c.missing},
+                    {"losses", c.losses}});
   return list;
 }
 

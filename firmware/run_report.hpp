@@ -19,6 +19,7 @@ struct RunReport {
   struct Camera {
     std::string name;
     std::uint64_t captured = 0, dropped = 0, gaps = 0, unpaired = 0, missing = 0;
+    std::uint64_t losses = 0;  // times it went away
   };
   struct Output {
     std::string path, codec;

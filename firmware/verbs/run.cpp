@@ -1,6 +1,7 @@
 // gantry run: films until the sources end, the time is up, or a signal comes.
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -9,6 +10,8 @@
 
 #include "firmware/appliance.hpp"
 #include "firmware/log_writer.hpp"
+#include "firmware/recordings.hpp"
+#include "firmware/supervisor.hpp"
 #include "firmware/verbs/verbs.hpp"
 #include "hal/clock/clock.hpp"
 #include "hal/log/log.hpp"
@@ -18,6 +21,10 @@ namespace {
 
 // After the delay has filled, until codecs and drivers have what they keep.
 constexpr double kWarmUp_s = 10;
+// What a run that cannot go on may take to complete its files.
+constexpr std::int64_t kClosing_ns = 4 * clock::kSecond_ns;
+// Its exit status, EX_TEMPFAIL of sysexits.h: the service manager is to start it anew.
+constexpr int kStartAnew = 75;
 
 struct RunOptions {
   std::string config, report;
@@ -48,17 +55,20 @@ void print_progress(const Appliance& appliance, double seconds) {
 }
 
 // The first signal, or the end of the time, stops the cameras: what they took is still shown. The
-// second signal ends at once.
-void film(Appliance& appliance, const Config& config, const sigset_t& signals) {
+// second signal ends at once. False: the run cannot go on, and threads of it may hang.
+bool film(Appliance& appliance, Supervisor& supervisor, const Config& config,
+          const sigset_t& signals) {
   const bool terminal = isatty(STDERR_FILENO) == 1;
   const auto start_ns = clock::now_ns();
   bool stopping = false;
   double next_sample_s = config.delay_s + kWarmUp_s;
   appliance.start();
+  supervisor.start();
   while (!appliance.ended()) {
     const bool signalled = signal_came(signals, 200 * clock::kMillisecond_ns);
     const double seconds = 1e-9 * static_cast<double>(clock::now_ns() - start_ns);
     if (terminal) print_progress(appliance, seconds);
+    if (!supervisor.check()) return false;
     if (seconds > next_sample_s) {
       appliance.sample_footprint();
       next_sample_s = seconds + 5;
@@ -69,12 +79,24 @@ void film(Appliance& appliance, const Config& config, const sigset_t& signals) {
     } else if (signalled) {
       log::info("run: stops; the last {} s are still coming, a second signal ends at once",
                 config.delay_s);
+      supervisor.stopping();
       appliance.stop();
       stopping = true;
     }
   }
   appliance.finish();
+  supervisor.ended();
   if (terminal) std::fprintf(stderr, "\n");
+  return true;
+}
+
+// Completes the files and ends the process, whose other threads may hang in a driver.
+[[noreturn]] void give_up(Appliance& appliance, std::optional<LogWriter>& log_writer) {
+  const bool complete = appliance.close_outputs(clock::now_ns() + kClosing_ns);
+  log::error("run: ends with status {}, to be started anew; {}", kStartAnew,
+             complete ? "all files are complete" : "a file could not be completed in time");
+  log_writer.reset();
+  _exit(kStartAnew);
 }
 
 void log_summary(const RunReport& r) {
@@ -102,10 +124,15 @@ int run(const RunOptions& options) {
   logging.file_bytes = static_cast<std::size_t>(config.log_file_bytes);
   logging.files = static_cast<std::size_t>(config.log_files);
   logging.to_stderr = config.log_file.empty();
-  LogWriter log_writer(logging);
+  std::optional<LogWriter> log_writer(std::in_place, logging);
 
+  std::optional<RecordingsKeeper> recordings;
+  if (!config.recordings_folder.empty())
+    recordings.emplace(RecordingsPolicy{config.recordings_folder, config.recordings_keep_free_bytes,
+                                        config.recordings_protected});
   Appliance appliance(config);
-  film(appliance, config, signals);
+  Supervisor supervisor(config, appliance);
+  if (!film(appliance, supervisor, config, signals)) give_up(appliance, log_writer);
   if (!config.panorama_picture.empty()) appliance.save_panorama(config.panorama_picture);
   const RunReport report = appliance.report();
   if (!config.report_file.empty()) write_report(report, config.report_file);

@@ -29,11 +29,26 @@ TEST(Config, TheManualIsAConfigurationThatParses) {
 TEST(Config, EveryKeyOfTheParserStandsInTheManual) {
   const std::string text = manual();
   int tables = 0;
-  for (const char* table :
-       {"run", "gpu", "sim", "detector", "detector.classes", "detector.tiles", "detector.ball",
-        "detector.person", "detector.referee", "director", "director.fixed", "director.sweep",
-        "director.follow", "director.motion", "director.motion.yaw", "director.motion.pitch",
-        "director.motion.field_of_view", "log"}) {
+  for (const char* table : {"run",
+                            "gpu",
+                            "sim",
+                            "detector",
+                            "detector.classes",
+                            "detector.tiles",
+                            "detector.ball",
+                            "detector.person",
+                            "detector.referee",
+                            "director",
+                            "director.fixed",
+                            "director.sweep",
+                            "director.follow",
+                            "director.motion",
+                            "director.motion.yaw",
+                            "director.motion.pitch",
+                            "director.motion.field_of_view",
+                            "log",
+                            "health",
+                            "recordings"}) {
     std::string bad = text;
     const std::string header = "\n[" + std::string(table) + "]\n";
     const auto at = bad.find(header);
@@ -60,7 +75,7 @@ TEST(Config, EveryKeyOfTheParserStandsInTheManual) {
       ++tables;
     }
   }
-  EXPECT_EQ(tables, 17);
+  EXPECT_EQ(tables, 19);
 }
 
 // A key that is left out has the value that the manual gives: the same configuration comes out.
@@ -125,6 +140,13 @@ TEST(Config, TheManualsValuesAreTheDefaults) {
   EXPECT_EQ(o.encoder.threads, p.encoder.threads);
   EXPECT_EQ(full.log_file_bytes, bare.log_file_bytes);
   EXPECT_EQ(full.log_files, bare.log_files);
+  EXPECT_EQ(full.recordings_folder, bare.recordings_folder);
+  EXPECT_EQ(full.recordings_keep_free_bytes, bare.recordings_keep_free_bytes);
+  EXPECT_EQ(full.recordings_protected, bare.recordings_protected);
+  EXPECT_EQ(full.stall_s, bare.stall_s);
+  EXPECT_EQ(full.helper_stall_s, bare.helper_stall_s);
+  EXPECT_EQ(full.watchdog_device, bare.watchdog_device);
+  EXPECT_EQ(full.watchdog_timeout_s, bare.watchdog_timeout_s);
 }
 
 TEST(Config, AStreamKeyComesFromItsFileAndIsNeverShown) {

@@ -259,6 +259,48 @@ TEST(Film, ALossyCameraIsCounted) {
   EXPECT_EQ(r.cameras.at(0).unpaired + r.cameras.at(1).missing, 6u);
 }
 
+// The right camera is pulled out for two seconds. Within one its part shows a slate, the left camera
+// never notices, and afterwards both are there.
+TEST(Film, ALostCameraLeavesASlateAndComesBack) {
+  test::Folder folder;
+  auto text = test::demo_text("duration = 7\ndelay = 0.3",
+                              "[director]\nmode = \"sweep\"\nwidth = 640\nheight = 360\n"
+                              "[[output]]\npath = \"panorama.mkv\"\npicture = \"panorama\"\n"
+                              "preset = \"ultrafast\"\n");
+  text.replace(text.find("name = \"right\"\nsource = \"sim\"\n"), 30,
+               "name = \"right\"\nsource = \"sim\"\nunplug_after = 2\nunplug_for = 2\n");
+  const auto r = test::film(text, folder.path());
+  EXPECT_EQ(r.cameras.at(0).losses, 0u);
+  EXPECT_EQ(r.cameras.at(1).losses, 1u);
+  EXPECT_GT(r.cameras.at(0).captured, 200u) << "of 210";
+  EXPECT_LT(r.cameras.at(1).captured, 160u);
+  EXPECT_EQ(r.frame_thread_allocations, 0u);
+  // Grass is not grey: the mean distance of Cb and Cr from 128 in the outer quarters.
+  std::vector<std::array<double, 2>> colours;
+  std::vector<double> at_s;
+  test::read_film(folder.path() / "panorama.mkv", [&](const Surface& s, std::int64_t at_ns) {
+    std::array<double, 2> sum{};
+    const int w = s.layout.width, h = s.layout.height;
+    for (int side = 0; side < 2; ++side)
+      for (int y = h / 4; y < h * 7 / 16; ++y)
+        for (int x = 0; x < w / 4; ++x)
+          sum[side] += std::abs(int(s.chroma()[y * s.layout.pitch + (side ? w - 1 - x : x)]) - 128);
+    colours.push_back({sum[0] / (w / 4.0 * h * 3 / 16), sum[1] / (w / 4.0 * h * 3 / 16)});
+    at_s.push_back(1e-9 * static_cast<double>(at_ns));
+  });
+  double first_slate_s = 0, last_slate_s = 0;
+  for (std::size_t i = 0; i < colours.size(); ++i) {
+    EXPECT_GT(colours[i][0], 5) << "the left camera at " << at_s[i] << " s";
+    if (colours[i][1] > 1) continue;
+    if (first_slate_s == 0) first_slate_s = at_s[i];
+    last_slate_s = at_s[i];
+  }
+  EXPECT_NEAR(first_slate_s, 2.0, 1.0);
+  EXPECT_GT(last_slate_s, 3.8);
+  EXPECT_LT(last_slate_s, 6.5) << "back at the third attempt, 3.5 s after the loss";
+  EXPECT_GT(colours.back()[1], 5);
+}
+
 TEST(Film, ADelayThatNoMemoryHoldsIsRefusedWithSettingsThatFit) {
   test::Folder folder;
   const auto rig = std::string(GANTRY_SOURCE_DIR) + "/firmware/config/rigs/parity-5700x1900.toml";
