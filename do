@@ -18,6 +18,9 @@ usage: ./do WORD
   soak [S]  film for S seconds (default 600) and check allocations and memory
   long      the long forms of the slow tests
   bench     every benchmark, beside its peers
+  image     make the flashable image and its update: build/image/gantry.img, gantry.raucb (as root)
+  image-test  boot the image to its first picture in QEMU, and give it good and bad updates
+  cross     build for aarch64 and run the unit tests in qemu-user (as root the first time)
   lint      clang-format and clang-tidy over the tree
   clean     remove build/ and out/
 TEXT
@@ -120,6 +123,16 @@ case "$word" in
     peers
     build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
     bench/run ;;
+  image)
+    need build image
+    build release -DGANTRY_TESTS=OFF -DGANTRY_BENCH=OFF
+    firmware/boot/make_image build/release/gantry ;;
+  image-test)
+    need build test image image-test
+    tests/boot/boot_image build/image/gantry.img
+    tests/boot/update_image build/image ;;
+  cross)
+    make -f Makefile.cross test ;;
   lint)
     need build test lint
     tests/check_format

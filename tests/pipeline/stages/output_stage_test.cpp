@@ -17,6 +17,9 @@ class KeepingEncoder final : public Encoder {
     kept.push_back(surface.share());
     return Status::ok;
   }
+  bool open() const noexcept override { return true; }
+  Status reopen() noexcept override { return Status::ok; }
+  std::uint64_t frames_written() const noexcept override { return kept.size(); }
   Status finish() noexcept override { return Status::ok; }
   EncoderReport report() const override { return {}; }
   std::vector<SurfaceRef> kept;
