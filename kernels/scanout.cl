@@ -1,6 +1,6 @@
 // NV12 to XRGB8888, into a rectangle of a screen: the one conversion where no plane takes NV12.
 //
-// The same arithmetic as in tests/kernels/scanout_test.cpp, to the bit: 16.16 fixed point, rounded.
+// The same arithmetic as in tests/hal/display/screen_painter_test.cpp, to the bit: 16.16 fixed point, rounded.
 // `colour`: luma offset, luma gain, red of Cr, green of Cb, green of Cr, blue of Cb.
 // `picture`: width, height, pitch, chroma offset. `place`: x, y, width, height; `row`: pixels.
 // SPDX-License-Identifier: Apache-2.0
