@@ -22,7 +22,7 @@ TEST(Confined, NamesStayInsideOfTheFolder) {
     EXPECT_EQ(path.string().find("/data/recordings/"), 0u) << name;
     EXPECT_EQ(path.string().find(".."), std::string::npos) << name;
   }
-  for (const std::string name :
+  for (const std::string& name :
        {std::string(""), std::string("."), std::string(".."), std::string("../x.mp4"),
         std::string("a/../../x.mp4"), std::string("/etc/passwd"), std::string(".hidden.mp4"),
         std::string("a/.b/c.mp4"), std::string("a/"), std::string("x\0y", 3)}) {
