@@ -28,7 +28,7 @@ Rig row_of_cameras(int count) {
   return rig;
 }
 
-class Recordings : public testing::Test {
+class FilmFromFiles : public testing::Test {
  protected:
   // Every camera of the rig films the simulated match into <name>.mkv.
   void record(const Rig& rig, double frames_per_second = 30) {
@@ -88,7 +88,7 @@ class Recordings : public testing::Test {
   test::Folder folder_;
 };
 
-TEST_F(Recordings, OneToFourFilesBecomeAFilmToTheirLastPicture) {
+TEST_F(FilmFromFiles, OneToFourFilesBecomeAFilmToTheirLastPicture) {
   for (const int count : {1, 2, 3, 4}) {
     SCOPED_TRACE(count);
     const Rig rig = row_of_cameras(count);
@@ -102,7 +102,7 @@ TEST_F(Recordings, OneToFourFilesBecomeAFilmToTheirLastPicture) {
   }
 }
 
-TEST_F(Recordings, TheDetectorLooksAtEveryPanoramaAndTheCameraFollows) {
+TEST_F(FilmFromFiles, TheDetectorLooksAtEveryPanoramaAndTheCameraFollows) {
   record(row_of_cameras(2));
   const auto plan = MarkerNetwork::file(4, 3, 0, "{0: 'ball', 1: 'person'}");
   std::ofstream(path("markers.plan"), std::ios::binary)
@@ -115,7 +115,7 @@ TEST_F(Recordings, TheDetectorLooksAtEveryPanoramaAndTheCameraFollows) {
   EXPECT_EQ(report.analysed, 30u);
 }
 
-TEST_F(Recordings, LookUpTablesOfTheReplacedSystemStitchThem) {
+TEST_F(FilmFromFiles, LookUpTablesOfTheReplacedSystemStitchThem) {
   const Rig rig = test::parity_rig(1424, 366, 640, 360);
   record(rig);
   test::write_lut_folder(folder_.path(), test::tables_of(rig));
@@ -124,7 +124,7 @@ TEST_F(Recordings, LookUpTablesOfTheReplacedSystemStitchThem) {
       test::film(configuration({"left", "right"}, "mode = \"sweep\"\n"), folder_.path()));
 }
 
-TEST_F(Recordings, FilesThatDoNotBelongTogetherAreRefusedByName) {
+TEST_F(FilmFromFiles, FilesThatDoNotBelongTogetherAreRefusedByName) {
   const auto refusal = [&] {
     try {
       test::film(configuration({"camera0", "camera1"}, "mode = \"sweep\"\n"), folder_.path());
