@@ -11,6 +11,8 @@
 #include "firmware/media.hpp"
 #include "hal/camera/sim_camera.hpp"
 #include "hal/clock/clock.hpp"
+#include "hal/display/kms_display.hpp"
+#include "hal/display/null_display.hpp"
 #include "hal/log/log.hpp"
 
 namespace gantry {
@@ -25,6 +27,8 @@ constexpr std::uint32_t kPanoramasOutsideRing = 8;
 // Panoramas on their way into an encoder, on devices with memory of their own.
 constexpr std::uint32_t kFetchedPanoramas = 4;
 constexpr std::uint32_t kViewSurfaces = RenderLink::capacity() + PresentLink::capacity() + 4;
+// Of a display: in its link, one ahead, being prepared, on its way, on the screen.
+constexpr std::uint32_t kDisplayPictures = DisplayLink::capacity() + 4;
 // A view is asked for this many intervals before it is due.
 constexpr double kLeadIntervals = 2.5;
 // From capture to panorama, at most; measured 6 ms to 70 ms on two loaded cores.
@@ -44,6 +48,7 @@ Appliance::Appliance(const Config& config)
   make_panorama();
   make_analysis();
   make_view();
+  make_display();
   make_outputs();
 }
 
@@ -128,11 +133,10 @@ void Appliance::budget_memory() {
     auto options = pacer_options();
     options.delay_ns = std::llround(delay_s * 1e9);
     b.add("delay ring", ring_capacity(options), panorama.bytes(), where);
-    b.add("panoramas outside the ring", kPanoramasOutsideRing, panorama.bytes(), where);
+    b.add("panoramas outside the ring", panoramas_outside_ring(), panorama.bytes(), where);
     if (!shared && records_panorama())
       b.add("panoramas, pinned", kFetchedPanoramas, panorama.bytes(), Where::pinned);
-    b.add("views", kViewSurfaces + OutputLink::capacity() * config_.outputs.size(), view.bytes(),
-          where);
+    b.add("views", view_count(), view.bytes(), where);
     return b;
   };
   budget_ = count(config_.delay_s);
@@ -160,6 +164,21 @@ void Appliance::budget_memory() {
   budget_.check(read_memory_limits(device_.info()), settings);
 }
 
+std::uint32_t Appliance::view_count() const {
+  return kViewSurfaces +
+         OutputLink::capacity() * static_cast<std::uint32_t>(config_.outputs.size()) +
+         (config_.display.on ? kDisplayPictures : 0);
+}
+
+std::uint32_t Appliance::panoramas_outside_ring() const {
+  return kPanoramasOutsideRing +
+         (shows_panorama() ? PresentLink::capacity() + kDisplayPictures : 0);
+}
+
+bool Appliance::shows_panorama() const {
+  return config_.display.on && config_.display.screen.layout == ScreenLayout::camera_and_panorama;
+}
+
 bool Appliance::records_panorama() const {
   return std::any_of(config_.outputs.begin(), config_.outputs.end(),
                      [](const OutputConfig& o) { return o.kind == OutputConfig::Kind::panorama; });
@@ -183,7 +202,7 @@ void Appliance::make_panorama() {
   const auto layout = nv12_layout(rig_.rig.panorama.width, rig_.rig.panorama.height);
   const auto in_ring = static_cast<std::uint32_t>(ring_capacity(pacer_options()));
   panoramas_ =
-      make_surface_pool(device_, layout, in_ring + kPanoramasOutsideRing, gpu::Access::device);
+      make_surface_pool(device_, layout, in_ring + panoramas_outside_ring(), gpu::Access::device);
   if (records_panorama() && !device_.info().host_memory) {
     fetched_ = make_surface_pool(device_, layout, kFetchedPanoramas, gpu::Access::download);
     fetch_.emplace(HostFetch{device_.make_queue(), *fetched_});
@@ -221,15 +240,29 @@ void Appliance::make_view() {
   const bool behind = config_.detect && config_.pace == Pace::fast;
   pace_stage_.emplace(to_ring_, detections_, pace_wake_, *ring_, *pacer_, *director_, to_render_,
                       config_.pace == Pace::real_time, behind ? &analysis_progress_ : nullptr);
-  const auto surfaces = kViewSurfaces + OutputLink::capacity() * config_.outputs.size();
-  views_ =
-      make_surface_pool(device_, view, static_cast<std::uint32_t>(surfaces), gpu::Access::download);
+  // A screen shows the views' own pages where it can, so they come from a heap that it can import.
+  const auto heap = config_.display.on ? open_first_heap() : nullptr;
+  views_ = make_surface_pool(device_, view, view_count(), gpu::Access::download, heap.get());
   VirtualCameraConfig camera;
   camera.profile = true;
   virtual_camera_.emplace(device_, panorama, panoramas_->slot(0).layout, view, camera);
   slate_.emplace(device_, rig_.rig.range);
   render_stage_.emplace(to_render_, *virtual_camera_, *slate_, *views_, to_present_,
-                        when_full_ == WhenFull::wait, telemetry_);
+                        when_full_ == WhenFull::wait, shows_panorama(), telemetry_);
+}
+
+void Appliance::make_display() {
+  const DisplaySettings& settings = config_.display;
+  if (!settings.on) return;
+  DisplayLine& line = display_.emplace();
+  const kms::ScreenSources sources{views_.get(), shows_panorama() ? panoramas_.get() : nullptr,
+                                   rig_.rig.matrix, rig_.rig.range};
+  if (settings.null)
+    line.display = std::make_unique<NullDisplay>();
+  else
+    line.display = std::make_unique<KmsDisplay>(settings.screen, sources, device_);
+  line.stage.emplace(line.link, line.wake, *line.display, settings.required,
+                     config_.pace == Pace::real_time, telemetry_.display);
 }
 
 void Appliance::make_outputs() {
@@ -265,8 +298,8 @@ void Appliance::make_outputs() {
       views.push_back({view_outputs_.back().link.get(), output.slate});
     }
   }
-  present_stage_.emplace(to_present_, std::move(views), config_.pace == Pace::real_time,
-                         pairer_->interval_ns(), telemetry_);
+  present_stage_.emplace(to_present_, std::move(views), display_ ? &display_->link : nullptr,
+                         config_.pace == Pace::real_time, pairer_->interval_ns(), telemetry_);
   PanoramaReaders readers{&to_ring_, &completing_, detector_ ? &to_analyse_ : nullptr,
                           panorama_output_ ? panorama_output_->link.get() : nullptr};
   stitch_stage_.emplace(paired_, *stitcher_, *panoramas_, readers, when_full_ == WhenFull::wait,

@@ -5,6 +5,7 @@
 //                                      ├─ analyse ─── detections ───┘                       └ output
 //                                      ├─ completion (times)
 //                                      └─ output (the panorama itself)
+// and from present, beside the outputs: the display
 //
 // The constructor is set-up: it reads, allocates, compiles and throws. start() seals and sets the
 // threads off. After that nothing here allocates until the run has ended.
@@ -23,6 +24,7 @@
 #include "pipeline/colour_match.hpp"
 #include "pipeline/stages/analyse_stage.hpp"
 #include "pipeline/stages/capture_stage.hpp"
+#include "pipeline/stages/display_stage.hpp"
 #include "pipeline/stages/output_stage.hpp"
 #include "pipeline/stages/pace_stage.hpp"
 #include "pipeline/stages/pair_stage.hpp"
@@ -49,6 +51,14 @@ struct OutputLine {
   std::unique_ptr<Link<Frame, N>> link;
   std::unique_ptr<OutputStage<Frame, N>> stage;
 };
+// The screen and all that belongs to it alone.
+struct DisplayLine {
+  Signal wake;
+  DisplayLink link{WhenFull::drop_oldest, &wake};  // even where files are filmed fast
+  std::unique_ptr<Display> display;
+  std::optional<DisplayStage> stage;
+};
+
 using ViewOutputLine = OutputLine<ViewFrame, OutputLink::capacity()>;
 using PanoramaOutputLine = OutputLine<PanoramaFrame, PanoramaOutputLink::capacity()>;
 
@@ -88,6 +98,7 @@ class Appliance {
   void make_panorama();
   void make_analysis();
   void make_view();
+  void make_display();
   void make_outputs();
   void make_threads();
   // `idle`: has nothing to do; asked by the health check.
@@ -96,9 +107,12 @@ class Appliance {
   bool pace_ended() const noexcept;
   PacerOptions pacer_options() const;
   bool records_panorama() const;
+  bool shows_panorama() const;
+  std::uint32_t view_count() const, panoramas_outside_ring() const;
   void report_cameras(RunReport& report) const;
   void report_drops(RunReport& report) const;
   void report_memory(RunReport& report) const;
+  void report_display(RunReport& report) const;
   std::string bottleneck() const;
 
   const Config& config_;
@@ -154,6 +168,8 @@ class Appliance {
   std::optional<HostFetch> fetch_;
   std::vector<ViewOutputLine> view_outputs_;
   std::optional<PanoramaOutputLine> panorama_output_;
+
+  std::optional<DisplayLine> display_;
 
   // --- threads, in the same order; the last to be made, the first to go
   std::vector<std::unique_ptr<Thread>> threads_;

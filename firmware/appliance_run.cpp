@@ -56,6 +56,10 @@ void Appliance::make_threads() {
   start_thread(
       "present", ThreadRole::submission, [this] { return present_stage_->step(); },
       [this] { return to_present_.idle(); });
+  if (display_)
+    start_thread(
+        "display", ThreadRole::submission, [this] { return display_->stage->step(); },
+        [this] { return display_->wake.awaited(); });
   const auto start_output = [this](std::string name, auto& line) {
     start_thread(
         std::move(name), ThreadRole::codec, [stage = line.stage.get()] { return stage->step(); },
@@ -73,8 +77,8 @@ void Appliance::watch(Health& health) {
   for (std::size_t i = 0; i < threads_.size(); ++i) {
     const Thread& thread = *threads_[i];
     const std::string& name = thread.options().name;
-    const bool helper =
-        i < cameras_.size() || thread.options().role == ThreadRole::codec || name == "detect";
+    const bool helper = i < cameras_.size() || thread.options().role == ThreadRole::codec ||
+                        name == "detect" || name == "display";
     health.add(name, seconds(helper ? config_.helper_stall_s : config_.stall_s),
                [&thread, &idle = idle_[i]] {
                  return Health::Sign{thread.progress(), thread.ended() || idle()};
@@ -228,6 +232,24 @@ void Appliance::report_memory(RunReport& r) const {
   }
 }
 
+void Appliance::report_display(RunReport& r) const {
+  if (!display_) return;
+  const auto& t = telemetry_.display;
+  const auto since_start_s = [&](const FirstInstant& first) {
+    return first.read() ? 1e-9 * static_cast<double>(first.read() - start_ns_) : -1;
+  };
+  r.display.emplace();
+  *r.display = {t.shown.read(),
+                t.repeated.read(),
+                t.superseded.read() + display_->link.dropped(),
+                t.missed.read(),
+                t.unseen.read(),
+                t.losses.read(),
+                summary(t.error),
+                since_start_s(t.first_slate),
+                since_start_s(t.first_view)};
+}
+
 RunReport Appliance::report() const {
   RunReport r;
   r.version = kVersion;
@@ -261,6 +283,7 @@ RunReport Appliance::report() const {
   r.bytes_moved_per_frame = static_cast<double>(t.bytes_moved.read()) / frames;
   r.bytes_floor_per_frame = static_cast<double>(t.bytes_floor.read()) / frames;
   report_memory(r);
+  report_display(r);
   for (const auto& line : view_outputs_) r.outputs.push_back(describe(line));
   if (panorama_output_) r.outputs.push_back(describe(*panorama_output_));
   rusage used{};

@@ -241,6 +241,20 @@ OutputConfig read_output(TomlReader t, const Config& c) {
   return o;
 }
 
+void read_display(TomlReader t, Config& c) {
+  auto& d = c.display;
+  d.screen.device = t.text("device", "none");
+  d.on = d.screen.device != "none";
+  d.null = d.screen.device == "null";
+  d.screen.connector = t.text("connector", "auto");
+  d.screen.mode = t.text("mode", "preferred");
+  d.screen.layout = t.choice("layout", {"camera", "camera_and_panorama"}, 0) == 0
+                        ? ScreenLayout::camera
+                        : ScreenLayout::camera_and_panorama;
+  d.required = t.flag("required", false);
+  t.finish();
+}
+
 void read_run(TomlReader t, Config& c) {
   c.pace = t.choice("pace", {"real_time", "fast"}, 0) == 0 ? Pace::real_time : Pace::fast;
   c.duration_s = t.number("duration", 0, 1e6, 0);
@@ -291,6 +305,7 @@ Config parse_config(std::string_view text, const std::filesystem::path& file) {
   read_director(t.table("director"), c);
   read_recordings(t.table("recordings"), c);
   for (auto& output : t.tables("output")) c.outputs.push_back(read_output(std::move(output), c));
+  read_display(t.table("display"), c);
   read_log(t.table("log"), c);
   read_health(t.table("health"), c);
   t.finish();

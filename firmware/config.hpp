@@ -12,6 +12,7 @@
 
 #include "firmware/rig_file.hpp"
 #include "hal/camera/sim_camera.hpp"
+#include "hal/display/display.hpp"
 #include "hal/encoder/output_config.hpp"
 #include "hal/gpu/gpu.hpp"
 #include "pipeline/detector_config.hpp"
@@ -44,6 +45,12 @@ struct OutputConfig {
   EncoderConfig encoder;
 };
 
+struct DisplaySettings {
+  bool on = false, null = false;  // null: a screen that nobody sees
+  bool required = false;
+  DisplayConfig screen;
+};
+
 struct Config {
   std::filesystem::path file;
 
@@ -69,6 +76,7 @@ struct Config {
   int view_width = 1920, view_height = 1080;
 
   std::vector<OutputConfig> outputs;
+  DisplaySettings display;
   std::filesystem::path panorama_picture;  // PNG of the last panorama; empty: none
 
   std::filesystem::path log_file;

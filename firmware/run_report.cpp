@@ -30,14 +30,30 @@ Json cameras_of(const RunReport& r) {
   return list;
 }
 
+Json to_json(const LatencySummary& l) {
+  return {{"p50", rounded(l.p50_ms)},
+          {"p99", rounded(l.p99_ms)},
+          {"max", rounded(l.max_ms)},
+          {"count", l.count}};
+}
+
 Json latency_of(const RunReport& r) {
   Json stages = Json::object();
-  for (const auto& [stage, l] : r.latency_ms)
-    stages[stage] = {{"p50", rounded(l.p50_ms)},
-                     {"p99", rounded(l.p99_ms)},
-                     {"max", rounded(l.max_ms)},
-                     {"count", l.count}};
+  for (const auto& [stage, l] : r.latency_ms) stages[stage] = to_json(l);
   return stages;
+}
+
+Json to_json(const RunReport::Display& d) {
+  const auto instant = [](double s) { return s < 0 ? Json() : Json(rounded(s)); };
+  return {{"presented", d.presented},
+          {"repeated", d.repeated},
+          {"superseded", d.superseded},
+          {"missed", d.missed},
+          {"unseen", d.unseen},
+          {"losses", d.losses},
+          {"error_ms", to_json(d.error_ms)},
+          {"first_slate_s", instant(d.first_slate_s)},
+          {"first_view_s", instant(d.first_view_s)}};
 }
 
 Json allocations_of(const RunReport& r) {
@@ -105,6 +121,7 @@ std::string to_json(const RunReport& r) {
       {"outputs", outputs_of(r)},
       {"bottleneck", r.bottleneck},
   };
+  if (r.display) json["display"] = to_json(*r.display);
   if (r.steady)
     json["growth_after_warm_up"] = {{"from_s", rounded(r.steady->from_s)},
                                     {"heap_bytes", r.steady->heap_bytes},

@@ -26,6 +26,16 @@ struct RunReport {
     std::uint64_t frames = 0, dropped = 0;
     double duration_s = 0;
   };
+  struct Display {
+    std::uint64_t presented = 0;   // views and slates that came to the screen
+    std::uint64_t repeated = 0;    // vertical blanks without a new one
+    std::uint64_t superseded = 0;  // overtaken before a vertical blank took them
+    std::uint64_t missed = 0;      // more than a refresh interval from their instant
+    std::uint64_t unseen = 0;      // while there was no screen
+    std::uint64_t losses = 0;      // of the screen
+    LatencySummary error_ms;       // from a view's instant to its vertical blank
+    double first_slate_s = -1, first_view_s = -1;  // on the screen, after the start; below 0: never
+  };
   struct PoolUse {
     std::string name;
     std::uint64_t count = 0, bytes = 0;
@@ -65,6 +75,7 @@ struct RunReport {
   double budget_mib = 0, peak_rss_mib = 0;
   std::vector<PoolUse> pools;
   std::vector<Output> outputs;
+  std::optional<Display> display;
   std::string bottleneck;
 };
 

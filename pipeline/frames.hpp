@@ -36,7 +36,8 @@ struct ViewFrame {
   std::int64_t presentation_ns = 0;  // when it is due
   std::uint64_t number = 0;
   CameraPose pose;
-  bool slate = false;  // nothing to show yet
+  bool slate = false;   // nothing to show yet
+  SurfaceRef panorama;  // for a display that shows it too; else empty
 };
 
 }  // namespace gantry

@@ -17,10 +17,13 @@ Slate::Slate(gpu::Device& device, ColourRange range)
       ground_(range == ColourRange::limited ? 32 : 18),
       ink_(range == ColourRange::limited ? 200 : 214) {}
 
-std::string_view Slate::filling_text(double seconds, Text& text) noexcept {
-  const double whole = std::isfinite(seconds) ? std::clamp(std::ceil(seconds), 0.0, 9999.0) : 0;
-  const auto end = fmt::format_to_n(text.data(), text.size(), "gantry: the delay is filling, {} s",
-                                    static_cast<int>(whole));
+std::string_view Slate::waiting_text(double seconds, double delay_s, Text& text) noexcept {
+  if (seconds <= 0) return "no signal";
+  const auto whole = [](double s) {
+    return static_cast<int>(std::isfinite(s) ? std::clamp(std::ceil(s), 0.0, 9999.0) : 0);
+  };
+  const auto end = fmt::format_to_n(text.data(), text.size(), "filling, {} s of {}", whole(seconds),
+                                    whole(delay_s));
   return {text.data(), std::min<std::size_t>(end.size, text.size())};
 }
 

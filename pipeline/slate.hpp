@@ -23,8 +23,8 @@ class Slate {
   void draw(const Surface& surface, std::string_view text) const noexcept;
 
   using Text = std::array<char, 64>;
-  // "gantry: the delay is filling, 5 s", seconds rounded up; written into `text`.
-  static std::string_view filling_text(double seconds, Text& text) noexcept;
+  // "filling, 5 s of 7", seconds rounded up; "no signal" at 0. Written into `text`.
+  static std::string_view waiting_text(double seconds, double delay_s, Text& text) noexcept;
 
  private:
   cl::CommandQueue queue_;

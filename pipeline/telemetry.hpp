@@ -7,6 +7,7 @@
 //   pairs       paired = stitched + panorama_pool_dropped + stitch_failed + given up by the link
 //   panoramas   stitched = asked for + never shown + given up by the ring or its link
 //   views       asked for + repeats + slates = presented + slates + given up on the way
+//   display     presented + slates = shown + superseded + unseen + given up by its link
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
@@ -30,8 +31,20 @@ struct FirstInstants {
   FirstInstant capture, panorama, slate, view;  // arrived; stitched; presented
 };
 
+struct DisplayTelemetry {
+  Counter shown;       // views and slates that came to the screen
+  Counter repeated;    // vertical blanks that showed a picture again
+  Counter superseded;  // views overtaken by a newer one before a vertical blank took them
+  Counter missed;      // shown more than a refresh interval away from their instant
+  Counter unseen;      // views that came while there was no screen
+  Counter losses;      // times the screen went away
+  Latency error;       // from a view's instant to its vertical blank, either way
+  FirstInstant first_slate, first_view;  // on the screen
+};
+
 struct Telemetry {
   std::array<CameraTelemetry, Rig::kMostCameras> cameras;
+  DisplayTelemetry display;
   Counter paired, panorama_pool_dropped, stitch_failed, stitched;
   Counter analysed, analysis_skipped, analysis_failed, tiles_analysed;
   std::atomic<std::int64_t> longest_unseen_ns{0};  // of any tile, between two looks at it

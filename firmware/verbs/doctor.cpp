@@ -15,6 +15,7 @@
 #include "firmware/media.hpp"
 #include "firmware/verbs/verbs.hpp"
 #include "firmware/version.hpp"
+#include "hal/display/display_report.hpp"
 #include "hal/gpu/gpu.hpp"
 
 namespace gantry {
@@ -90,6 +91,12 @@ void print_nodes(const char* title, const char* folder, std::string_view prefix)
   if (nodes.empty()) fmt::print("  none\n");
 }
 
+void print_lines(const char* title, const std::vector<std::string>& lines) {
+  heading(title);
+  for (const auto& line : lines) fmt::print("  {}\n", line);
+  if (lines.empty()) fmt::print("  none\n");
+}
+
 }  // namespace
 
 void add_doctor(CLI::App& app, int&) {
@@ -100,10 +107,9 @@ void add_doctor(CLI::App& app, int&) {
     print_machine();
     print_devices();
     print_nodes("cameras (V4L2)", "/dev", "video");
-    print_nodes("displays (DRM)", "/dev/dri", "card");
+    print_lines("displays (DRM)", describe_displays());
     print_nodes("DMA-buf heaps", "/dev/dma_heap", "");
-    heading("encoders");
-    for (const auto& line : media::describe_encoders()) fmt::print("  {}\n", line);
+    print_lines("encoders", media::describe_encoders());
   });
 }
 

@@ -51,7 +51,7 @@ void KmsDisplay::close() noexcept {
   screen_.reset();
   shown_ = {}, queued_ = {}, prepared_ = {};
   flipping_ = has_prepared_ = false;
-  written_ = {};
+  drawn_ = {};
 }
 
 Status KmsDisplay::lose(std::string_view what, int error) noexcept {
@@ -66,9 +66,15 @@ int KmsDisplay::free_buffer() const noexcept {
   return buffer;
 }
 
-void KmsDisplay::clear(int buffer) noexcept {
-  bool& written = written_[static_cast<std::size_t>(buffer)];
-  if (std::exchange(written, false)) screen_->buffer(buffer).fill(0);
+Status KmsDisplay::paint(const ScreenPicture& picture, int buffer) noexcept {
+  Drawn& drawn_before = drawn(buffer);
+  const bool panorama = static_cast<bool>(picture.panorama);
+  if (drawn_before.text || (drawn_before.panorama && !panorama)) screen_->buffer(buffer).fill(0);
+  drawn_before = {false, panorama};
+  const auto& places = screen_->places();
+  const Status s = painter_.paint(*picture.view, places.view, screen_->canvas(buffer));
+  if (s != Status::ok || !panorama) return s;
+  return painter_.paint(*picture.panorama, places.panorama, screen_->canvas(buffer));
 }
 
 Status KmsDisplay::prepare(ScreenPicture&& picture) noexcept {
@@ -80,12 +86,7 @@ Status KmsDisplay::prepare(ScreenPicture&& picture) noexcept {
     prepared_.held = std::move(picture);
   } else {
     const int buffer = free_buffer();
-    clear(buffer);
-    const auto& places = screen_->places();
-    Status s = painter_.paint(*picture.view, places.view, screen_->canvas(buffer));
-    if (s == Status::ok && picture.panorama)
-      s = painter_.paint(*picture.panorama, places.panorama, screen_->canvas(buffer));
-    if (s != Status::ok) return s;
+    if (const Status s = paint(picture, buffer); s != Status::ok) return s;
     prepared_.scene = screen_->scene_of(buffer);
     prepared_.buffer = buffer;
   }
@@ -102,7 +103,7 @@ Status KmsDisplay::prepare_slate(std::string_view text) noexcept {
   font::draw_centred(text, b.width(), b.height(), [&](int x, int y, int count) {
     std::fill_n(b.pixels() + static_cast<std::ptrdiff_t>(y) * b.pitch() + x, count, kInk);
   });
-  written_[static_cast<std::size_t>(buffer)] = true;
+  drawn(buffer).text = true;
   prepared_.scene = screen_->scene_of(buffer);
   prepared_.buffer = buffer;
   has_prepared_ = true;

@@ -39,8 +39,13 @@ class KmsDisplay final : public Display {
     ScreenPicture held;
     int buffer = -1;  // the dumb buffer in use
   };
+  // What is in a dumb buffer and may have to be wiped.
+  struct Drawn {
+    bool text = false, panorama = false;
+  };
   int free_buffer() const noexcept;
-  void clear(int buffer) noexcept;
+  Drawn& drawn(int buffer) noexcept { return drawn_[static_cast<std::size_t>(buffer)]; }
+  Status paint(const ScreenPicture& picture, int buffer) noexcept;
   Status lose(std::string_view what, int error) noexcept;
   bool read_events(Flip& flip) noexcept;
 
@@ -51,7 +56,7 @@ class KmsDisplay final : public Display {
   std::unique_ptr<kms::Screen> screen_;
   Shown shown_, queued_, prepared_;
   bool flipping_ = false, has_prepared_ = false;
-  std::array<bool, kms::Screen::kBuffers> written_{};  // holds text, beside the places too
+  std::array<Drawn, kms::Screen::kBuffers> drawn_{};
   std::int64_t looked_ns_ = 0;
   DisplayMode mode_;
   std::string description_, problem_;

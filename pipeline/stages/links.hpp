@@ -17,7 +17,8 @@ struct RenderJob {
   std::int64_t capture_ns = 0;       // of the moment shown
   std::int64_t presentation_ns = 0;  // when it is due
   std::uint64_t number = 0;
-  double slate_s = 0;  // seconds until the first picture, for the slate's text; 0: no signal
+  // For the slate's text: until the first picture is shown, 0: no signal; and the delay.
+  double slate_s = 0, delay_s = 0;
 };
 
 using CaptureLink = Link<CameraFrame, 4>;       // a camera is at most three pictures ahead
@@ -31,8 +32,12 @@ using PresentLink = Link<ViewFrame, 4>;
 using OutputLink = Link<ViewFrame, 12>;  // an encoder may hiccup for 0.4 s
 using PanoramaOutputLink = Link<PanoramaFrame, 12>;
 
+using DisplayLink = Link<ViewFrame, 2>;  // the newest matters; the display looks one ahead
+
+// For an output: without the panorama.
 inline ViewFrame share(const ViewFrame& f) {
-  return {f.surface.share(), f.ready, f.capture_ns, f.presentation_ns, f.number, f.pose, f.slate};
+  return {f.surface.share(), f.ready, f.capture_ns, f.presentation_ns,
+          f.number,          f.pose,  f.slate,      {}};
 }
 
 }  // namespace gantry

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/stages/pace_stage.hpp"
 
+#include <algorithm>
+
 #include "hal/clock/clock.hpp"
 
 namespace gantry {
@@ -56,10 +58,15 @@ void PaceStage::ask_for(const Presentation& p) noexcept {
   job.capture_ns = p.capture_ns;
   job.presentation_ns = p.presentation_ns;
   job.number = number_++;
+  const auto seconds = [](std::int64_t ns) { return 1e-9 * static_cast<double>(ns); };
+  job.delay_s = seconds(pacer_.delay_ns());
   if (p.kind == Presentation::Kind::slate) {
     if (first_slate_ns_ == 0) first_slate_ns_ = p.presentation_ns;
-    if (p.presentation_ns - first_slate_ns_ < pacer_.delay_ns() + kNoSignal_ns)
-      job.slate_s = 1e-9 * static_cast<double>(pacer_.delay_ns());
+    if (!ring_.empty())
+      job.slate_s = std::max(
+          1e-9, seconds(ring_.oldest().capture_ns + pacer_.delay_ns() - p.presentation_ns));
+    else if (p.presentation_ns - first_slate_ns_ < kNoSignal_ns)
+      job.slate_s = job.delay_s;
   } else if (live_ && p.presentation_ns - pacer_.delay_ns() - p.capture_ns > kNoSignal_ns) {
     // A picture that stands still must not be taken for the match.
   } else if (const PanoramaFrame* panorama = ring_.at(p.capture_ns)) {

@@ -13,9 +13,11 @@ bool PresentStage::step() noexcept {
   ViewFrame view;
   if (!in_.pop_wait(view)) {
     for (auto& output : outputs_) output.link->close();
+    if (display_) display_->close();
     return false;
   }
   gpu::wait(view.ready);
+  if (display_) show(view);
   if (on_time_) {
     clock::sleep_until_ns(view.presentation_ns);
     measure(view);
@@ -25,6 +27,12 @@ bool PresentStage::step() noexcept {
   for (auto& output : outputs_)
     if (!view.slate || output.slate) output.link->push(share(view));
   return true;
+}
+
+void PresentStage::show(ViewFrame& view) noexcept {
+  ViewFrame shown = share(view);
+  shown.panorama = std::move(view.panorama);
+  display_->push(std::move(shown));
 }
 
 void PresentStage::measure(const ViewFrame& view) noexcept {

@@ -15,11 +15,13 @@ struct ViewOutput {
 
 class PresentStage {
  public:
-  // `on_time`: wait for the presentation instant; otherwise hand on at once (files, fast).
-  PresentStage(PresentLink& in, std::vector<ViewOutput> outputs, bool on_time,
+  // `on_time`: wait for the presentation instant; otherwise hand on at once (files, fast). `display`
+  // gets every view before its instant, which it meets itself; null: none.
+  PresentStage(PresentLink& in, std::vector<ViewOutput> outputs, DisplayLink* display, bool on_time,
                std::int64_t interval_ns, Telemetry& telemetry)
       : in_(in),
         outputs_(std::move(outputs)),
+        display_(display),
         on_time_(on_time),
         interval_ns_(interval_ns),
         telemetry_(telemetry) {}
@@ -29,9 +31,11 @@ class PresentStage {
 
  private:
   void measure(const ViewFrame& view) noexcept;
+  void show(ViewFrame& view) noexcept;
 
   PresentLink& in_;
   std::vector<ViewOutput> outputs_;
+  DisplayLink* display_;
   bool on_time_;
   std::int64_t interval_ns_;
   Telemetry& telemetry_;

@@ -28,6 +28,7 @@ bool RenderStage::step() noexcept {
   }
   view.presentation_ns = job.presentation_ns;
   view.number = job.number;
+  if (with_panorama_) view.panorama = std::move(job.panorama.surface);
   out_.push(std::move(view));
   return true;
 }
@@ -36,8 +37,8 @@ Status RenderStage::draw(const RenderJob& job, SurfaceRef surface, ViewFrame& vi
   if (!job.panorama.surface) {
     Slate::Text text;
     view.slate = true;
-    const auto words = job.slate_s > 0 ? Slate::filling_text(job.slate_s, text) : "no signal";
-    return slate_.render(words, std::move(surface), view);
+    return slate_.render(Slate::waiting_text(job.slate_s, job.delay_s, text), std::move(surface),
+                         view);
   }
   Status status = camera_.render(job.panorama, job.pose, std::move(surface), view);
   if (status == Status::dropped) {  // too much is in flight: wait for the device, the link drops

@@ -11,14 +11,16 @@ namespace gantry {
 class RenderStage {
  public:
   // `wait_for_surface`: wait for a free surface instead of dropping the view (files, fast).
+  // `with_panorama`: views take their panorama along, for the display.
   RenderStage(RenderLink& in, VirtualCamera& camera, Slate& slate, SurfacePool& views,
-              PresentLink& out, bool wait_for_surface, Telemetry& telemetry)
+              PresentLink& out, bool wait_for_surface, bool with_panorama, Telemetry& telemetry)
       : in_(in),
         camera_(camera),
         slate_(slate),
         views_(views),
         out_(out),
         wait_for_surface_(wait_for_surface),
+        with_panorama_(with_panorama),
         telemetry_(telemetry) {}
 
   // One view; blocks until one is asked for. False when no more will come. A submission thread.
@@ -32,7 +34,7 @@ class RenderStage {
   Slate& slate_;
   SurfacePool& views_;
   PresentLink& out_;
-  bool wait_for_surface_;
+  bool wait_for_surface_, with_panorama_;
   Telemetry& telemetry_;
 };
 

@@ -8,56 +8,20 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "hal/camera/sim_time_code.hpp"
-#include "tests/firmware/filming.hpp"
+#include "tests/firmware/board_view.hpp"
 
 namespace gantry {
 namespace {
 
-constexpr double kDegree = 3.14159265358979323846 / 180;
-
-// Where a camera's LED board is in the picture of a fixed view.
-struct BoardView {
-  CameraPose pose;
-  std::array<Pixel, 4> corners;
-};
-
-BoardView look_at_board(const Rig& rig, std::size_t camera, int width, int height) {
-  const auto corners = board_corners(rig, camera);
-  BoardView view;
-  for (const auto& c : corners) {
-    view.pose.yaw += yaw_of(c) / 4;
-    view.pose.pitch += pitch_of(c) / 4;
-  }
-  view.pose.field_of_view = 40 * kDegree;
-  const ViewLimits limits(rig.panorama, width, height);
-  view.pose = limits.clamp(view.pose);
-  const Rotation rotation = camera_from_panorama({view.pose.yaw, view.pose.pitch, 0});
-  const double focal = width / 2.0 / std::tan(view.pose.field_of_view / 2);
-  for (std::size_t i = 0; i < 4; ++i) {
-    const Vector3 v = apply(rotation, corners[i]);
-    view.corners[i] = {width / 2.0 - 0.5 + focal * v.x / v.z,
-                       height / 2.0 - 0.5 + focal * v.y / v.z};
-  }
-  return view;
-}
-
-std::string board_film(const BoardView& view, const std::string& run_keys,
+std::string board_film(const test::BoardView& view, const std::string& run_keys,
                        const std::string& more = {}) {
-  return test::demo_text(
-      run_keys,
-      "[sim]\ntime_code = \"board\"\nseed = 7\n" +
-          fmt::format("[director]\nmode = \"fixed\"\nwidth = 1280\nheight = 720\n[director.fixed]\n"
-                      "yaw = {}\npitch = {}\nfield_of_view = {}\n",
-                      view.pose.yaw / kDegree, view.pose.pitch / kDegree,
-                      view.pose.field_of_view / kDegree) +
-          "[[output]]\npath = \"film.mkv\"\npreset = \"ultrafast\"\nquality = 18\n" + more);
+  return test::board_text(
+      view, run_keys,
+      "[[output]]\npath = \"film.mkv\"\npreset = \"ultrafast\"\nquality = 18\n" + more);
 }
 
-BoardView demo_board() {
-  const Rig rig =
-      read_rig_file(std::string(GANTRY_SOURCE_DIR) + "/firmware/config/rigs/demo.toml").rig;
-  return look_at_board(rig, 0, 1280, 720);
+test::BoardView demo_board() {
+  return test::look_at_board(test::demo_rig(), 0, 1280, 720);
 }
 
 struct ReadFilm {
@@ -66,7 +30,7 @@ struct ReadFilm {
   int unreadable = 0;
 };
 
-ReadFilm read_stamps(const std::filesystem::path& file, const BoardView& view) {
+ReadFilm read_stamps(const std::filesystem::path& file, const test::BoardView& view) {
   ReadFilm film;
   test::read_film(file, [&](const Surface& s, std::int64_t at_ns) {
     const auto stamp =

@@ -110,8 +110,9 @@ TEST_F(VirtualCameraTest, LayoutsThatDoNotFitAreRefused) {
 TEST_F(VirtualCameraTest, SlateShowsItsTextInTheMiddle) {
   Slate slate(device_);
   Slate::Text text;
-  EXPECT_EQ(Slate::filling_text(4.2, text), "gantry: the delay is filling, 5 s");
-  EXPECT_EQ(Slate::filling_text(NAN, text), "gantry: the delay is filling, 0 s");
+  EXPECT_EQ(Slate::waiting_text(4.2, 7, text), "filling, 5 s of 7");
+  EXPECT_EQ(Slate::waiting_text(NAN, 0.5, text), "filling, 0 s of 1");
+  EXPECT_EQ(Slate::waiting_text(0, 7, text), "no signal");
   ViewFrame out;
   ASSERT_EQ(slate.render("I", views_->acquire(), out), Status::ok);
   ASSERT_EQ(gpu::wait(out.ready), Status::ok);
