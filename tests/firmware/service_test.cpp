@@ -38,6 +38,7 @@ class Service {
     address.sun_family = AF_UNIX;
     const auto path = (folder / "notify").string();
     path.copy(address.sun_path, sizeof address.sun_path - 1);
+    unlink(path.c_str());  // of a process before this one
     bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address);
     const timeval wait{0, 100'000};
     setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
