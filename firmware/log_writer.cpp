@@ -3,6 +3,7 @@
 #include "firmware/log_writer.hpp"
 
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <stdexcept>
 #include <string>
@@ -13,6 +14,8 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/ansicolor_sink.h>
 #include <spdlog/sinks/rotating_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "hal/clock/clock.hpp"
@@ -48,14 +51,46 @@ spdlog::sink_ptr file_sink(const LogOptions& options) {
   }
 }
 
+// Stderr goes to the journal (systemd.exec(5), JOURNAL_STREAM).
+bool stderr_is_journal() {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat status {};
+  return stream && fstat(STDERR_FILENO, &status) == 0 &&
+         fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
+}
+
+// The priority that sd-daemon(3) puts before a line; the journal has instants of its own.
+class Priority final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
+    constexpr std::string_view prefixes[] = {"<7>", "<7>", "<6>", "<4>", "<3>", "<2>", "<6>"};
+    const auto prefix = prefixes[message.level];
+    out.append(prefix.data(), prefix.data() + prefix.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<Priority>();
+  }
+};
+
+spdlog::sink_ptr journal_sink() {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  formatter->add_flag<Priority>('*').set_pattern("%*%v");
+  auto sink = std::make_shared<spdlog::sinks::stderr_sink_st>();
+  sink->set_formatter(std::move(formatter));
+  return sink;
+}
+
 std::unique_ptr<spdlog::logger> make_logger(const LogOptions& options) {
   std::vector<spdlog::sink_ptr> sinks;
   if (!options.file.empty()) sinks.push_back(file_sink(options));
-  if (options.to_stderr || isatty(STDERR_FILENO))
+  const bool journal = stderr_is_journal();
+  if (!journal && (options.to_stderr || isatty(STDERR_FILENO)))
     sinks.push_back(std::make_shared<spdlog::sinks::ansicolor_stderr_sink_st>());
   auto logger = std::make_unique<spdlog::logger>("gantry", sinks.begin(), sinks.end());
   logger->set_formatter(std::make_unique<spdlog::pattern_formatter>(
       "%Y-%m-%dT%H:%M:%S.%eZ %^%L%$ %v", spdlog::pattern_time_type::utc));
+  if (journal) logger->sinks().push_back(journal_sink());  // keeps its own format
   logger->set_level(spdlog::level::debug);
   return logger;
 }

@@ -22,7 +22,8 @@ struct LogOptions {
   std::size_t file_bytes = std::size_t{1}
                            << 20;  // a file that reaches this is closed and kept aside
   std::size_t files = 5;           // kept beside the current one: name.1.log, …
-  // Lines go to stderr as well where it is a terminal, and where this is set.
+  // Lines go to stderr as well where it is a terminal, and where this is set; where it is the journal
+  // they go there with their priority.
   bool to_stderr = false;
   log::Level least = log::Level::info;
 };

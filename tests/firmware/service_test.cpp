@@ -29,6 +29,11 @@ void sleep_s(double seconds) {
   clock::sleep_until_ns(clock::now_ns() + std::llround(seconds * 1e9));
 }
 
+std::string read_text(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
 // `gantry run` as a child with a service manager that listens, its watchdog set to 4 s.
 class Service {
  public:
@@ -85,10 +90,7 @@ class Service {
     if (!status_ && waitpid(child_, &status, 0) == child_) status_ = status;
     return WIFEXITED(*status_) ? WEXITSTATUS(*status_) : -1;
   }
-  std::string log() const {
-    std::ifstream in(log_);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
+  std::string log() const { return read_text(log_); }
   std::int64_t start_ns() const { return start_ns_; }
   pid_t process() const { return child_; }
 
@@ -170,7 +172,8 @@ TEST(Service, AHungDeviceEndsTheRunWithWholeFilesAndAStatusOfItsOwn) {
   EXPECT_LT(seconds_since(ready_ns), 3 + 2 + 5 + 2);
   const auto log = service.log();
   expect_in(log, "has made no progress");
-  expect_in(log, "cannot go on: no progress of completion");
+  expect_in(log, "cannot go on: no progress of ");
+  expect_in(log, "health: completion has made no progress");
   expect_in(log, "all files are complete");
   EXPECT_GT(pictures_in(folder.path() / "film.mp4"), 30);
 }
@@ -205,6 +208,32 @@ TEST(Service, AStoppedProcessFeedsNobodyAndIsNotBlamedWhenItGoesOn) {
   service.signal(SIGTERM);
   EXPECT_EQ(service.wait(), 0);
   EXPECT_EQ(service.log().find("no progress"), std::string::npos) << service.log();
+}
+
+TEST(Service, TheJournalGetsLinesWithTheirPriority) {
+  test::Folder folder;
+  const auto journal = folder.path() / "journal";
+  std::ofstream(folder.path() / "film.toml")
+      << test::demo_text("duration = 0.3\ndelay = 0.1", "[director]\nmode = \"sweep\"\n");
+  const pid_t child = fork();
+  if (child == 0) {
+    const int file = open(journal.c_str(), O_WRONLY | O_CREAT, 0600);
+    struct stat status {};
+    fstat(file, &status);
+    dup2(file, STDERR_FILENO);
+    setenv("JOURNAL_STREAM", fmt::format("{}:{}", status.st_dev, status.st_ino).c_str(), 1);
+    execl(GANTRY_BINARY, "gantry", "run", "--config", (folder.path() / "film.toml").c_str(),
+          nullptr);
+    _exit(127);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  std::ifstream in(journal);
+  std::string line;
+  int lines = 0;
+  for (; std::getline(in, line); ++lines) EXPECT_EQ(line.find_first_of('<'), 0u) << line;
+  EXPECT_GT(lines, 2);
+  expect_in(read_text(journal), "<6>run: ");
 }
 
 // Killed twenty times in the long form: what was filmed is there, and the picture comes back.
