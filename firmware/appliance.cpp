@@ -165,9 +165,9 @@ void Appliance::budget_memory() {
 }
 
 std::uint32_t Appliance::view_count() const {
-  return kViewSurfaces +
-         OutputLink::capacity() * static_cast<std::uint32_t>(config_.outputs.size()) +
-         (config_.display.on ? kDisplayPictures : 0);
+  const std::size_t count = kViewSurfaces + OutputLink::capacity() * config_.outputs.size() +
+                            (config_.display.on ? kDisplayPictures : 0);
+  return static_cast<std::uint32_t>(count);
 }
 
 std::uint32_t Appliance::panoramas_outside_ring() const {
