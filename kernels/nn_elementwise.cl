@@ -9,6 +9,31 @@
 
 #define kChunk 256
 
+// Operands 0, 1, … of unary, turn and binary are fp16 where HALF0, HALF1, … are defined.
+#ifdef HALF0
+#define element0 half
+#define load0 load_half_strided
+#else
+#define element0 float
+#define load0 load_strided
+#endif
+#ifdef HALF1
+#define element1 half
+#define load1 load_half_strided
+#define store1 store_half_strided
+#else
+#define element1 float
+#define load1 load_strided
+#define store1 store_strided
+#endif
+#ifdef HALF2
+#define element2 half
+#define store2 store_half_strided
+#else
+#define element2 float
+#define store2 store_strided
+#endif
+
 // Adds each operand's place of the row `row` to offsets[].
 INLINE void locate(__global const int* table, int rank, int operands, int row, int* offsets) {
   for (int d = rank - 2; d >= 0; --d) {
@@ -43,7 +68,30 @@ INLINE void store_strided(vfloat v, __global float* p, int stride, int lanes) {
   for (int i = 0; i < min(lanes, VEC); ++i) p[i * stride] = u.each[i];
 }
 
-WIDE __kernel void unary(__global const float* x, int x_at, __global float* y, int y_at,
+INLINE vfloat load_half_strided(__global const half* p, int stride, int lanes) {
+  if (stride == 1 && lanes >= VEC) return JOIN(vload_half, VEC)(0, p);
+  union {
+    vfloat all;
+    float each[VEC];
+  } u;
+  for (int i = 0; i < VEC; ++i) u.each[i] = vload_half(min(i, lanes - 1) * stride, p);
+  return u.all;
+}
+
+INLINE void store_half_strided(vfloat v, __global half* p, int stride, int lanes) {
+  if (stride == 1 && lanes >= VEC) {
+    JOIN(vstore_half, VEC)(v, 0, p);
+    return;
+  }
+  union {
+    vfloat all;
+    float each[VEC];
+  } u;
+  u.all = v;
+  for (int i = 0; i < min(lanes, VEC); ++i) vstore_half(u.each[i], i * stride, p);
+}
+
+WIDE __kernel void unary(__global const element0* x, int x_at, __global element1* y, int y_at,
                          __global const int* tables, int table_at, int rank, int function,
                          float alpha, float beta) {
   __global const int* table = tables + table_at;
@@ -52,15 +100,15 @@ WIDE __kernel void unary(__global const float* x, int x_at, __global float* y, i
   const int size = table[rank - 1], sx = table[2 * rank - 1], sy = table[3 * rank - 1];
   const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, size);
   for (int i = begin; i < end; i += VEC) {
-    const vfloat v = load_strided(x + at[0] + i * sx, sx, end - i);
-    store_strided(apply(function, v, alpha, beta), y + at[1] + i * sy, sy, end - i);
+    const vfloat v = load0(x + at[0] + i * sx, sx, end - i);
+    store1(apply(function, v, alpha, beta), y + at[1] + i * sy, sy, end - i);
   }
 }
 
 // A copy whose input runs along the last but one dimension while its output runs along the last: VEC
 // rows are read at once and turned. The table is that of unary. Global ids: run of kChunk elements of
 // the last dimension, VEC elements of the last but one, all other dimensions.
-WIDE __kernel void turn(__global const float* x, int x_at, __global float* y, int y_at,
+WIDE __kernel void turn(__global const element0* x, int x_at, __global element1* y, int y_at,
                         __global const int* tables, int table_at, int rank) {
   __global const int* table = tables + table_at;
   const int rows = table[rank - 2], size = table[rank - 1];
@@ -73,15 +121,17 @@ WIDE __kernel void turn(__global const float* x, int x_at, __global float* y, in
   float square[VEC][VEC];
   for (int i = begin; i < end; i += VEC) {
     const int lanes = min(VEC, end - i);
-    for (int k = 0; k < lanes; ++k) store_vector(load_vector(x + at[0] + (i + k) * sx), square[k]);
+    for (int k = 0; k < lanes; ++k)
+      store_vector(load0(x + at[0] + (i + k) * sx, 1, VEC), square[k]);
     for (int r = 0; r < wanted; ++r)
-      for (int k = 0; k < lanes; ++k) y[at[1] + r * row_y + i + k] = square[k][r];
+      for (int k = 0; k < lanes; ++k)
+        store1((vfloat)(square[k][r]), y + at[1] + r * row_y + i + k, 1, 1);
   }
 }
 
-WIDE __kernel void binary(__global const float* a, int a_at, __global const float* b, int b_at,
-                          __global float* y, int y_at, __global const int* tables, int table_at,
-                          int rank, int kind) {
+WIDE __kernel void binary(__global const element0* a, int a_at, __global const element1* b,
+                          int b_at, __global element2* y, int y_at, __global const int* tables,
+                          int table_at, int rank, int kind) {
   __global const int* table = tables + table_at;
   int at[3] = {a_at, b_at, y_at};
   locate(table, rank, 3, (int)get_global_id(1), at);
@@ -89,9 +139,9 @@ WIDE __kernel void binary(__global const float* a, int a_at, __global const floa
   const int sa = table[2 * rank - 1], sb = table[3 * rank - 1], sy = table[4 * rank - 1];
   const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, size);
   for (int i = begin; i < end; i += VEC) {
-    const vfloat u = load_strided(a + at[0] + i * sa, sa, end - i);
-    const vfloat v = load_strided(b + at[1] + i * sb, sb, end - i);
-    store_strided(combine(kind, u, v), y + at[2] + i * sy, sy, end - i);
+    const vfloat u = load0(a + at[0] + i * sa, sa, end - i);
+    const vfloat v = load1(b + at[1] + i * sb, sb, end - i);
+    store2(combine(kind, u, v), y + at[2] + i * sy, sy, end - i);
   }
 }
 

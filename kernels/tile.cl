@@ -8,6 +8,7 @@
 // TILE_ALIGNED: every row of the tensor begins on a whole vector, so a vector is stored at once.
 // On CPUs such stores go around the caches, which spares reading what is overwritten; the tensor is
 // larger than they are.
+#include "nn_fragments.clh"
 #if TILE_LANES == 4
 typedef float4 Lanes;
 #define LOAD(p) convert_float4(vload4(0, p))
@@ -53,15 +54,49 @@ Lanes with_luma(float4 k, Lanes y, Lanes chroma, float low, float high) {
   return clamp(fma((Lanes)(k.x), y, chroma), (Lanes)(low), (Lanes)(high));
 }
 
+// The tensor: planes of floats, or with TILE_PIXELS pixels of four halves, the fourth zero.
+#ifdef TILE_PIXELS
+typedef half Element;
+#define PIXEL 4
+#define PLANES 4
+
+void put(__global half* out, size_t plane, float a, float b, float c) {
+  *(__global uint2*)out = (uint2)(pack(a, b), pack(c, 0.0f));
+}
+
+// Neighbouring pixels of a row.
+void put_lanes(__global half* out, size_t plane, Lanes a, Lanes b, Lanes c) {
+  union {
+    Lanes all;
+    float each[TILE_LANES];
+  } u, v, w;
+  u.all = a, v.all = b, w.all = c;
+  for (int i = 0; i < TILE_LANES; i += 2)
+    vstore4((uint4)(pack(u.each[i], v.each[i]), pack(w.each[i], 0.0f),
+                    pack(u.each[i + 1], v.each[i + 1]), pack(w.each[i + 1], 0.0f)),
+            i / 2, (__global uint*)out);
+}
+#else
+typedef float Element;
+#define PIXEL 1
+#define PLANES 3
+
 void put(__global float* out, size_t plane, float a, float b, float c) {
   out[0] = a;
   out[plane] = b;
   out[2 * plane] = c;
 }
 
+void put_lanes(__global float* out, size_t plane, Lanes a, Lanes b, Lanes c) {
+  STORE(a, out);
+  STORE(b, out + plane);
+  STORE(c, out + 2 * plane);
+}
+#endif
+
 // One pixel at native scale; (x, y) is a panorama pixel.
 void native_pixel(__global const uchar* luma, __global const uchar* chroma, int pitch, int2 size,
-                  int x, int y, __constant Colour* k, __global float* out, size_t plane) {
+                  int x, int y, __constant Colour* k, __global Element* out, size_t plane) {
   if (x < 0 || y < 0 || x >= size.x || y >= size.y) {
     put(out, plane, k->pad.x, k->pad.y, k->pad.z);
     return;
@@ -77,14 +112,15 @@ void native_pixel(__global const uchar* luma, __global const uchar* chroma, int 
 // Tiles at native scale. Origins are even, so a row pair and an even column share their chroma.
 __kernel void tile_native(__global const uchar* picture, int pitch, int chroma_offset, int2 size,
                           __constant int2* origins, int first_tile, int2 network,
-                          __constant Colour* k, __global float* tensor) {
+                          __constant Colour* k, __global Element* tensor) {
   const int column = get_global_id(0) * TILE_LANES, row = get_global_id(1) * 2;
   if (column >= network.x || row >= network.y) return;
   const size_t plane = (size_t)network.x * network.y;
   const int2 origin = origins[first_tile + get_global_id(2)];
   const int x = origin.x + column, y = origin.y + row;
   __global const uchar* chroma = picture + chroma_offset;
-  __global float* out = tensor + get_global_id(2) * 3 * plane + (size_t)row * network.x + column;
+  __global Element* out =
+      tensor + get_global_id(2) * PLANES * plane + ((size_t)row * network.x + column) * PIXEL;
   if (x >= 0 && y >= 0 && x + TILE_LANES <= size.x && y + 2 <= size.y &&
       column + TILE_LANES <= network.x && row + 2 <= network.y) {
     __global const uchar* luma = picture + (size_t)y * pitch + x;
@@ -92,17 +128,20 @@ __kernel void tile_native(__global const uchar* picture, int pitch, int chroma_o
     const Lanes uv = LOAD(chroma + (size_t)(y >> 1) * pitch + x);
     const float low[3] = {k->low.x, k->low.y, k->low.z};
     const float high[3] = {k->high.x, k->high.y, k->high.z};
+    Lanes above[3], below[3];
     for (int c = 0; c < 3; ++c) {
       const Lanes part = chroma_part(k->row[c], uv);
-      STORE(with_luma(k->row[c], upper, part, low[c], high[c]), out + c * plane);
-      STORE(with_luma(k->row[c], lower, part, low[c], high[c]), out + c * plane + network.x);
+      above[c] = with_luma(k->row[c], upper, part, low[c], high[c]);
+      below[c] = with_luma(k->row[c], lower, part, low[c], high[c]);
     }
+    put_lanes(out, plane, above[0], above[1], above[2]);
+    put_lanes(out + network.x * PIXEL, plane, below[0], below[1], below[2]);
     return;
   }
   for (int j = 0; j < 2 && row + j < network.y; ++j)
     for (int i = 0; i < TILE_LANES && column + i < network.x; ++i)
-      native_pixel(picture, chroma, pitch, size, x + i, y + j, k, out + (size_t)j * network.x + i,
-                   plane);
+      native_pixel(picture, chroma, pitch, size, x + i, y + j, k,
+                   out + ((size_t)j * network.x + i) * PIXEL, plane);
 }
 
 // Bilinear sample of one byte of every `stride`, edges repeated. (x, y) in samples, centres whole.
@@ -123,14 +162,15 @@ float sample(__global const uchar* data, int pitch, int stride, int2 size, float
 // samples are taken to lie in the middle of their four pixels, as at native scale.
 __kernel void tile_scaled(__global const uchar* picture, int pitch, int chroma_offset, int2 size,
                           __constant int2* origins, int first_tile, int2 network,
-                          __constant Colour* k, __global float* tensor, float step) {
+                          __constant Colour* k, __global Element* tensor, float step) {
   const int column = get_global_id(0), row = get_global_id(1);
   if (column >= network.x || row >= network.y) return;
   const size_t plane = (size_t)network.x * network.y;
   const int2 origin = origins[first_tile + get_global_id(2)];
   const float x = origin.x + fma(column + 0.5f, step, -0.5f);
   const float y = origin.y + fma(row + 0.5f, step, -0.5f);
-  __global float* out = tensor + get_global_id(2) * 3 * plane + (size_t)row * network.x + column;
+  __global Element* out =
+      tensor + get_global_id(2) * PLANES * plane + ((size_t)row * network.x + column) * PIXEL;
   if (x < -0.5f || y < -0.5f || x >= size.x - 0.5f || y >= size.y - 0.5f) {
     put(out, plane, k->pad.x, k->pad.y, k->pad.z);
     return;

@@ -29,6 +29,12 @@ int edge(const PlanRunner& network, const std::string& name, std::size_t dimensi
   return static_cast<int>(size);
 }
 
+std::vector<std::int64_t> dense_strides(const std::vector<std::int64_t>& shape) {
+  std::vector<std::int64_t> strides(shape.size(), 1);
+  for (std::size_t d = shape.size(); d-- > 1;) strides[d - 1] = strides[d] * shape[d];
+  return strides;
+}
+
 std::vector<HeadTensor> heads_of(const PlanRunner& network, std::int64_t batch,
                                  const std::string& name) {
   std::vector<HeadTensor> heads;
@@ -38,6 +44,8 @@ std::vector<HeadTensor> heads_of(const PlanRunner& network, std::int64_t batch,
           fmt::format("{}: output {} has shape {}; its first dimension must be "
                       "the batch, {}",
                       name, t.name, shape_text(t.shape), batch));
+    if (t.element != Plan::Element::f32 || t.strides != dense_strides(t.shape))
+      throw std::runtime_error(fmt::format("{}: output {} is not dense fp32", name, t.name));
     heads.push_back({t.name, t.shape});
   }
   return heads;
@@ -87,7 +95,10 @@ Detector::Detector(gpu::Device& device, const Plan& plan, const DetectorConfig& 
                    confidences(config.limits));
   stage_.emplace(device, tiles_,
                  config.input ? *config.input : usual_input(head(), config.tiles.layout), layout,
-                 matrix, range, network_.inputs()[0].memory.buffer);
+                 matrix, range, network_.inputs()[0]);
+  const PlanTensor& output = network_.outputs()[decoder_->output()];
+  if (!device.info().host_memory && CandidateSelect::can(*decoder_, output))
+    select_.emplace(device, *decoder_, output);
   for (const PlanTensor& t : network_.outputs())
     outputs_.push_back(reinterpret_cast<const float*>(t.memory.host));
 }
@@ -114,7 +125,7 @@ Status Detector::look_at(std::span<const std::uint16_t> tiles, const Surface& su
   for (std::size_t first = 0; first < tiles.size(); first += batch_) {
     // The outputs of a chunk are overwritten by the next one, so they are read before it starts.
     if (Status s = run_chunk(surface, first, ready); s != Status::ok) return s;
-    decode_chunk(first);
+    if (Status s = decode_chunk(first); s != Status::ok) return s;
   }
   finish(out);
   for (const auto tile : tiles) out.areas[out.area_count++] = schedule_.share(tile);
@@ -127,21 +138,38 @@ Status Detector::run_chunk(const Surface& surface, std::size_t first,
   cl::Event cut, done;
   Status s =
       stage_->cut(queue_, surface.memory.buffer, static_cast<int>(first), count, ready, &cut);
-  if (s == Status::ok) s = network_.run({cut()}, &done);
+  if (s == Status::ok) s = network_.compute({cut()}, nullptr);
+  if (s == Status::ok) s = select_ ? select_->select(queue_, {}, &done) : network_.fetch({}, &done);
   if (s == Status::ok) s = gpu::flush(queue_);
   if (s == Status::ok) s = gpu::wait(done);
   return s;
 }
 
-void Detector::decode_chunk(std::size_t first) noexcept {
+Status Detector::wait_for_outputs() noexcept {
+  cl::Event done;
+  Status s = network_.fetch({}, &done);
+  if (s == Status::ok) s = gpu::flush(queue_);
+  if (s == Status::ok) s = gpu::wait(done);
+  return s;
+}
+
+Status Detector::decode_chunk(std::size_t first) noexcept {
   const std::size_t end = std::min(first + batch_, looked_at_.size());
   for (std::size_t i = first; i < end; ++i) {
     boxes_->clear();
-    decoder_->decode(outputs_, static_cast<int>(i - first), *boxes_);
+    const auto element = static_cast<int>(i - first);
+    if (select_ && !select_->overflowed(element)) {
+      select_->decode(element, *boxes_);
+    } else {
+      if (select_)
+        if (Status s = wait_for_outputs(); s != Status::ok) return s;
+      decoder_->decode(outputs_, element, *boxes_);
+    }
     overflowed_ += boxes_->overflowed();
     for (const NetworkBox& box : boxes_->view())
       if (filter_.candidate(box, looked_at_[i], candidates_[count_])) ++count_;
   }
+  return Status::ok;
 }
 
 void Detector::finish(Detections& out) noexcept {
@@ -156,7 +184,8 @@ DetectorTraffic Detector::traffic() const {
   DetectorTraffic t;
   for (const auto tile : looked_at_) t.tiles_read += stage_->bytes_read(tile);
   t.tensor_written = stage_->bytes_written() * looked_at_.size();
-  t.outputs_read = decoder_->bytes() * looked_at_.size();
+  const std::size_t chunks = (looked_at_.size() + batch_ - 1) / batch_;
+  t.outputs_read = select_ ? select_->bytes() * chunks : decoder_->bytes() * looked_at_.size();
   return t;
 }
 

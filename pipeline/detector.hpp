@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "pipeline/candidate_select.hpp"
 #include "pipeline/detector_config.hpp"
 #include "pipeline/frames.hpp"
 #include "pipeline/plan/plan_runner.hpp"
@@ -42,7 +43,8 @@ class Detector {
   Status look_at(std::span<const std::uint16_t> tiles, const Surface& surface,
                  const gpu::Wait& ready, Detections& out) noexcept;
   Status run_chunk(const Surface& surface, std::size_t first, const gpu::Wait& ready) noexcept;
-  void decode_chunk(std::size_t first) noexcept;
+  Status decode_chunk(std::size_t first) noexcept;
+  Status wait_for_outputs() noexcept;
   void finish(Detections& out) noexcept;
 
   cl::CommandQueue queue_;
@@ -54,6 +56,7 @@ class Detector {
   std::vector<std::uint16_t> all_;            // every tile
   std::span<const std::uint16_t> looked_at_;  // those of this analysis
   std::optional<HeadDecoder> decoder_;
+  std::optional<CandidateSelect> select_;  // on devices whose memory is not the host's
   std::optional<TileStage> stage_;
   DetectFilter filter_;
   CandidateMerge merge_;

@@ -76,7 +76,22 @@ class HeadDecoder {
               std::span<const ClassMapping> classes,
               const std::array<float, kObjectClasses>& confidence);
 
+  // A class that is reported: its number in the network and the least confidence.
+  struct Wanted {
+    std::size_t network = 0;
+    float confidence = 0;
+    ObjectClass object = ObjectClass::other;
+  };
   Head head() const { return head_; }
+  const std::vector<Wanted>& wanted() const { return wanted_; }
+  // What a wanted class of the network is.
+  ObjectClass object(int network_class) const {
+    return wanted_[static_cast<std::size_t>(
+                       wanted_of_class_[static_cast<std::size_t>(network_class)])]
+        .object;
+  }
+  // Which of the outputs given at set-up holds the anchors.
+  std::size_t output() const { return output_; }
   int classes() const { return classes_; }
   // Bytes of all outputs of one batch element.
   std::uint64_t bytes() const;
@@ -110,11 +125,6 @@ class HeadDecoder {
                 NetworkBoxes& boxes) const noexcept;
   NetworkBox ungrid(NetworkBox box, std::size_t anchor) const noexcept;
 
-  struct Wanted {
-    std::size_t network = 0;
-    float confidence = 0;
-    ObjectClass object = ObjectClass::other;
-  };
   Head head_;
   int width_, height_;
   int classes_ = 0;

@@ -28,6 +28,19 @@ void require_finite(const TileInput& input) {
         fmt::format("detector input: pad is {}; it must be from 0 to 255", input.pad));
 }
 
+// Whether a network's input has four fp16 channels together; else it has fp32 planes.
+bool is_pixels(const PlanTensor& t) {
+  const std::int64_t height = t.shape[2], width = t.shape[3];
+  if (t.element == Plan::Element::f16 &&
+      t.strides == std::vector<std::int64_t>{height * width * 4, 1, width * 4, 4})
+    return true;
+  if (t.element != Plan::Element::f32 ||
+      t.strides != std::vector<std::int64_t>{3 * height * width, height * width, width, 1})
+    throw std::invalid_argument("input " + t.name +
+                                " has a form that the tile stage does not write");
+  return false;
+}
+
 }  // namespace
 
 TileInput TileInput::imagenet() {
@@ -73,13 +86,20 @@ TileColour fold_colour(const TileInput& input, ColourMatrix matrix, ColourRange 
 
 TileStage::TileStage(gpu::Device& device, const TilePlan& plan, const TileInput& input,
                      const Nv12Layout& layout, ColourMatrix matrix, ColourRange range,
-                     const cl::Buffer& tensor)
-    : plan_(plan), layout_(layout) {
+                     const PlanTensor& tensor)
+    : TileStage(device, plan, input, layout, matrix, range, tensor.memory.buffer,
+                is_pixels(tensor)) {}
+
+TileStage::TileStage(gpu::Device& device, const TilePlan& plan, const TileInput& input,
+                     const Nv12Layout& layout, ColourMatrix matrix, ColourRange range,
+                     const cl::Buffer& tensor, bool pixels)
+    : pixels_(pixels), plan_(plan), layout_(layout) {
   const bool gpu = device.info().kind == gpu::Kind::gpu, native = plan.scale == 1;
   const int vector = gpu ? 4 : 16, lanes = native ? vector : 1, rows = native ? 2 : 1;
   program_ = device.build_family(
-      "tile", fmt::format("-DTILE_LANES={}{}", vector,
-                          plan.network_width % vector == 0 ? " -DTILE_ALIGNED" : ""));
+      "tile", fmt::format("-DTILE_LANES={}{}{}", vector,
+                          plan.network_width % vector == 0 ? " -DTILE_ALIGNED" : "",
+                          pixels ? " -DTILE_PIXELS" : ""));
   kernel_ = cl::Kernel(program_, native ? "tile_native" : "tile_scaled");
   origins_ = device.allocate(plan.tiles.size() * sizeof(cl_int2), gpu::Access::upload);
   std::vector<std::uint16_t> all(plan.tiles.size());
@@ -133,7 +153,8 @@ std::uint64_t TileStage::bytes_read(int tile) const {
 }
 
 std::uint64_t TileStage::bytes_written() const {
-  return static_cast<std::uint64_t>(plan_.network_width) * plan_.network_height * 3 * sizeof(float);
+  const std::uint64_t pixel = pixels_ ? 4 * sizeof(std::uint16_t) : 3 * sizeof(float);
+  return static_cast<std::uint64_t>(plan_.network_width) * plan_.network_height * pixel;
 }
 
 }  // namespace gantry

@@ -7,6 +7,7 @@
 
 #include "hal/gpu/gpu.hpp"
 #include "hal/memory/surface.hpp"
+#include "pipeline/plan/plan_runner.hpp"
 #include "pipeline/tiles.hpp"
 
 namespace gantry {
@@ -40,12 +41,17 @@ TileColour fold_colour(const TileInput& input, ColourMatrix matrix, ColourRange 
 
 class TileStage {
  public:
-  // Set-up. `tensor`: dense fp32 [batch][3][network_height][network_width], from
-  // gpu::Device::allocate (its alignment is needed), owned by the caller, bound for the stage's life.
-  // `layout`: that of every panorama.
+  // Set-up. `tensor`: the network's input, [batch, 3, network_height, network_width], owned by the
+  // caller, bound for the stage's life; fp32 in planes, or fp16 with pixels of four channels, the
+  // fourth zero. Throws std::invalid_argument on another form. `layout`: that of every panorama.
   TileStage(gpu::Device& device, const TilePlan& plan, const TileInput& input,
             const Nv12Layout& layout, ColourMatrix matrix, ColourRange range,
-            const cl::Buffer& tensor);
+            const PlanTensor& tensor);
+  // The form in planes.
+  TileStage(gpu::Device& device, const TilePlan& plan, const TileInput& input,
+            const Nv12Layout& layout, ColourMatrix matrix, ColourRange range,
+            const cl::Buffer& tensor)
+      : TileStage(device, plan, input, layout, matrix, range, tensor, false) {}
 
   // Which tiles of the plan cut() takes from now on, and in which order; at first all of them in
   // theirs. The queue's thread, when no cut is under way; does not wait.
@@ -60,6 +66,10 @@ class TileStage {
   std::uint64_t bytes_written() const;
 
  private:
+  TileStage(gpu::Device& device, const TilePlan& plan, const TileInput& input,
+            const Nv12Layout& layout, ColourMatrix matrix, ColourRange range,
+            const cl::Buffer& tensor, bool pixels);
+  bool pixels_ = false;  // fp16, four channels together
   TilePlan plan_;
   Nv12Layout layout_;
   cl::Program program_;

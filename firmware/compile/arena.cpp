@@ -9,8 +9,7 @@
 namespace gantry::compile {
 namespace {
 
-constexpr std::int64_t kAlignment =
-    64;  // elements: four cache lines, OpenCL's base alignment twice
+constexpr std::int64_t kAlignment = 256;  // bytes: four cache lines, OpenCL's base alignment twice
 
 struct Life {
   std::size_t first = std::numeric_limits<std::size_t>::max(), last = 0;
@@ -29,8 +28,9 @@ std::vector<Life> lives_of(const Program& program) {
   return lives;
 }
 
-std::int64_t aligned(std::int64_t elements) {
-  return (elements + kAlignment - 1) / kAlignment * kAlignment;
+std::int64_t bytes_of(const Root& root) {
+  const std::int64_t bytes = root.elements * size_of(root.element);
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
 }  // namespace
@@ -42,26 +42,28 @@ void lay_out_arena(Program& program, bool keep_all) {
   for (std::size_t r = 0; r < program.roots.size(); ++r)
     if (program.roots[r].storage == Plan::Storage::arena) order.push_back(r);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return program.roots[a].elements > program.roots[b].elements;
+    return bytes_of(program.roots[a]) > bytes_of(program.roots[b]);
   });
-  std::vector<std::size_t> by_offset;  // those placed so far
-  program.arena_elements = 0;
+  struct Placed {
+    std::int64_t at = 0;  // bytes
+    std::size_t root = 0;
+  };
+  std::vector<Placed> placed;  // by place
+  program.arena_bytes = 0;
   for (const std::size_t r : order) {
-    Root& root = program.roots[r];
+    const std::int64_t bytes = bytes_of(program.roots[r]);
     std::int64_t at = 0;
-    for (const std::size_t p : by_offset) {
-      const Root& other = program.roots[p];
-      if (!keep_all && !lives[p].meets(lives[r])) continue;
-      if (at + aligned(root.elements) <= other.offset) break;
-      at = std::max(at, other.offset + aligned(other.elements));
+    for (const Placed& p : placed) {
+      if (!keep_all && !lives[p.root].meets(lives[r])) continue;
+      if (at + bytes <= p.at) break;
+      at = std::max(at, p.at + bytes_of(program.roots[p.root]));
     }
-    root.offset = at;
-    by_offset.insert(std::upper_bound(by_offset.begin(), by_offset.end(), at,
-                                      [&](std::int64_t o, std::size_t p) {
-                                        return o < program.roots[p].offset;
-                                      }),
-                     r);
-    program.arena_elements = std::max(program.arena_elements, at + aligned(root.elements));
+    program.roots[r].offset = at / size_of(program.roots[r].element);
+    const Placed here{at, r};
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), here,
+                                   [](const Placed& a, const Placed& b) { return a.at < b.at; }),
+                  here);
+    program.arena_bytes = std::max(program.arena_bytes, at + bytes);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "firmware/compile/import.hpp"
 #include "firmware/compile/infer.hpp"
 #include "firmware/compile/plan_writer.hpp"
+#include "firmware/compile/recognise.hpp"
 
 namespace gantry::compile {
 namespace {
@@ -58,7 +59,7 @@ std::vector<std::int64_t> live_bytes(const Program& program) {
   for (std::size_t r = 0; r < program.roots.size(); ++r) {
     if (program.roots[r].storage != Plan::Storage::arena) continue;
     for (std::size_t s = first[r]; s < steps && s <= last[r]; ++s)
-      live[s] += program.roots[r].elements * static_cast<std::int64_t>(sizeof(float));
+      live[s] += program.roots[r].elements * size_of(program.roots[r].element);
   }
   return live;
 }
@@ -81,7 +82,7 @@ Report report_of(const Graph& graph, const Program& program, std::size_t plan_si
     r.macs += step.macs;
   }
   r.weight_bytes = program.weights.size();
-  r.arena_bytes = static_cast<std::uint64_t>(program.arena_elements) * sizeof(float);
+  r.arena_bytes = static_cast<std::uint64_t>(program.arena_bytes);
   r.plan_bytes = plan_size;
   return r;
 }
@@ -115,19 +116,20 @@ std::vector<std::byte> compile_bytes(std::span<const std::byte> onnx, const std:
   const Target& target = target_named(options.target);
   Graph graph = import_onnx(onnx, name, {options.width, options.height, options.batch});
   graph.model_name = std::filesystem::path(name).stem().string();
-  if (options.fuse)
+  if (options.fuse) {
     fuse(graph);
-  else
+    if (target.channels_last) recognise(graph);
+  } else
     drop_unused(graph);
   try {
-    Layout layout = lay_out(graph);
+    Layout layout = lay_out(graph, target);
     Program program = lower(graph, std::move(layout), target);
     lay_out_arena(program, options.keep_all_tensors);
-    if (program.arena_elements > kMaximumElements)
+    if (program.arena_bytes / 4 > kMaximumElements)
       throw std::runtime_error(
           fmt::format("the activations need {} MiB; the most is {} MiB: give a smaller "
                       "--input-size or --batch",
-                      program.arena_elements >> 18, kMaximumElements >> 18));
+                      program.arena_bytes >> 20, kMaximumElements >> 18));
     auto bytes = plan_bytes(graph, program, target);
     if (report) *report = report_of(graph, program, bytes.size());
     return bytes;

@@ -253,6 +253,16 @@ Inferred shape_of(const Expand& op, const Inputs& in) {
   return {op.shape, in[0]->type};
 }
 
+Inferred shape_of(const Attention&, const Inputs& in) {
+  return {in[2]->shape, in[2]->type};
+}
+
+Inferred shape_of(const DistanceBoxes&, const Inputs& in) {
+  Shape out = in[0]->shape;
+  out[1] = 4 + in[1]->shape[1];
+  return {out, in[0]->type};
+}
+
 Inferred shape_of(const TopK& op, const Inputs& in) {
   Shape out = in[0]->shape;
   const std::size_t axis = checked_axis(op.axis, out);

@@ -188,6 +188,16 @@ struct TopK {
 };
 struct Copy {};  // the same values in dense order
 
+// Whole sub-graphs that recognise() found; only families with a kernel for them meet these.
+// Inputs q, k [batch, heads, depth, tokens] and v [batch, heads, channels, tokens]; the output is like
+// v: softmax over the keys of scale q k, times v.
+struct Attention {
+  float scale = 1;
+};
+// The head of YOLOv8 and its successors. Inputs: distances' bins [batch, 4 x 16, anchors]; scores
+// [batch, classes, anchors]; anchors (constant [2, anchors]); strides (constant [anchors]). Output [batch, 4 + classes, anchors]: centre, size, sigmoid of the scores.
+struct DistanceBoxes {};
+
 // Views: no work where the layout can carry them.
 struct Reshape {
   Shape shape;
@@ -204,7 +214,7 @@ struct Expand {
 
 using Operation = std::variant<Conv, ConvTranspose, Pool, MatMul, Softmax, Resize, Concat, Unary,
                                Binary, Where, Reduce, ArgMax, Pad, Gather, GatherElements, TopK,
-                               Copy, Reshape, Transpose, Slice, Expand>;
+                               Copy, Attention, DistanceBoxes, Reshape, Transpose, Slice, Expand>;
 
 inline constexpr int kAbsent = -1;
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "firmware/compile/family.hpp"
+
 namespace gantry::compile {
 namespace {
 
@@ -18,39 +20,42 @@ bool is_view(const Node& node) {
   return is_any<Reshape, Transpose, Slice, Expand>(node);
 }
 
-// What a kernel asks of an operand's strides.
-enum class Demand { any, plane, row, dense };
+// What a kernel asks of an operand: its strides and, but for `any`, its element. An image has its
+// channels together and fp16 elements; all others are fp32.
+enum class Demand { any, strided, plane, row, dense, image };
 
-Demand output_demand(const Node& node) {
-  if (is_any<Conv, ConvTranspose, Pool, Resize>(node)) return Demand::plane;
-  if (is_any<MatMul>(node)) return Demand::row;
-  if (is_any<Gather, GatherElements, TopK>(node)) return Demand::dense;
-  return Demand::any;
+bool is_elementwise(const Node& node) {
+  return is_any<Unary, Copy, Binary>(node);
 }
 
-Demand input_demand(const Node& node, std::size_t input) {
-  if (is_any<Conv>(node)) return input == 0 || input == 3 ? Demand::plane : Demand::any;
-  if (is_any<ConvTranspose, Pool, Resize>(node)) return input == 0 ? Demand::plane : Demand::any;
-  if (is_any<MatMul>(node)) return input == 1 ? Demand::row : Demand::any;
-  if (is_any<Gather, GatherElements, TopK>(node)) return Demand::dense;
-  return Demand::any;
-}
-
-bool satisfies(Demand demand, const Shape& shape, const Shape& strides) {
+bool dense_from(std::size_t first, const Shape& shape, const Shape& strides) {
   const Shape dense = dense_strides(shape);
-  const std::size_t rank = shape.size();
-  const std::size_t checked = demand == Demand::any     ? 0
-                              : demand == Demand::row   ? 1
-                              : demand == Demand::plane ? 2
-                                                        : rank;
-  for (std::size_t d = rank - std::min(checked, rank); d < rank; ++d)
+  for (std::size_t d = first; d < shape.size(); ++d)
     if (shape[d] != 1 && strides[d] != dense[d]) return false;
   return true;
 }
 
+// Channels are the second dimension; of heads the last but one.
+std::size_t channel_axis(const Shape& shape, bool heads) {
+  return heads ? shape.size() - 2 : 1;
+}
+
+// Channels together, everything else a multiple of 8 elements (4 for pictures of 4 channels at most)
+// so that kernels load whole words; the rows of an image follow each other.
+bool is_image(const Shape& shape, const Placement& p, bool heads) {
+  if (shape.size() < 3) return false;
+  const std::size_t c = channel_axis(shape, heads);
+  if (p.strides[c] != 1 && shape[c] != 1) return false;
+  const std::int64_t unit = !heads && shape[c] <= 4 ? 4 : 8;
+  for (std::size_t d = 0; d < shape.size(); ++d)
+    if (d != c && shape[d] != 1 && p.strides[d] % unit) return false;
+  if (p.offset % unit) return false;
+  return heads || shape.size() < 4 || shape[2] == 1 || p.strides[2] == shape[3] * p.strides[3];
+}
+
 class LayoutPass {
  public:
-  explicit LayoutPass(Graph& graph) : graph_(graph) {
+  LayoutPass(Graph& graph, const Target& target) : graph_(graph), target_(target) {
     layout_.placements.resize(graph.values.size());
     maker_.assign(graph.values.size(), nullptr);
     for (auto& node : graph.nodes)
@@ -73,9 +78,104 @@ class LayoutPass {
   Placement& placement(int v) { return layout_.placements[static_cast<std::size_t>(v)]; }
   bool placed(int v) { return placement(v).root >= 0; }
   Node* maker(int v) { return maker_[static_cast<std::size_t>(v)]; }
-  int new_root(Plan::Storage storage, std::size_t buffer, std::int64_t elements) {
-    layout_.roots.push_back({storage, static_cast<std::uint32_t>(buffer), elements, 0});
+  int new_root(Plan::Storage storage, std::size_t buffer, std::int64_t elements,
+               Plan::Element element = Plan::Element::f32) {
+    layout_.roots.push_back({storage, element, static_cast<std::uint32_t>(buffer), elements, 0});
     return static_cast<int>(layout_.roots.size()) - 1;
+  }
+
+  bool is_half(const Placement& p) const {
+    return layout_.roots[static_cast<std::size_t>(p.root)].element == Plan::Element::f16;
+  }
+
+  Demand output_demand(const Node& node) const {
+    if (is_any<DistanceBoxes>(node)) return Demand::dense;
+    if (runs_channels_last(graph_, node, target_)) return Demand::image;
+    if (is_elementwise(node)) return Demand::any;
+    if (is_any<Conv, ConvTranspose, Pool, Resize>(node)) return Demand::plane;
+    if (is_any<MatMul>(node)) return Demand::row;
+    if (is_any<Gather, GatherElements, TopK>(node)) return Demand::dense;
+    return Demand::strided;
+  }
+
+  Demand input_demand(const Node& node, std::size_t input) const {
+    if (is_any<DistanceBoxes>(node)) return input < 2 ? Demand::image : Demand::dense;
+    if (runs_channels_last(graph_, node, target_)) return Demand::image;
+    if (is_elementwise(node)) return Demand::any;
+    if (is_any<Conv>(node)) return input == 0 || input == 3 ? Demand::plane : Demand::strided;
+    if (is_any<ConvTranspose, Pool, Resize>(node))
+      return input == 0 ? Demand::plane : Demand::strided;
+    if (is_any<MatMul>(node)) return input == 1 ? Demand::row : Demand::strided;
+    if (is_any<Gather, GatherElements, TopK>(node)) return Demand::dense;
+    return Demand::strided;
+  }
+
+  bool satisfies(Demand demand, const Node& node, const Shape& s, const Placement& p) const {
+    const std::size_t rank = s.size();
+    switch (demand) {
+      case Demand::any:
+        return true;
+      case Demand::image:
+        return is_half(p) && is_image(s, p, is_any<Attention>(node));
+      case Demand::strided:
+        return !is_half(p);
+      case Demand::row:
+        return !is_half(p) && dense_from(rank - std::min<std::size_t>(rank, 1), s, p.strides);
+      case Demand::plane:
+        return !is_half(p) && dense_from(rank - std::min<std::size_t>(rank, 2), s, p.strides);
+      case Demand::dense:
+        break;
+    }
+    return !is_half(p) && dense_from(0, s, p.strides);
+  }
+
+  // A root of its own whose channels lie together: images, or heads of an attention.
+  Placement image_in_new_root(const Shape& s, bool heads,
+                              Plan::Storage storage = Plan::Storage::arena,
+                              std::size_t buffer = 0) {
+    const std::size_t c = channel_axis(s, heads);
+    const std::int64_t unit = !heads && s[c] <= 4 ? 4 : 8;
+    Placement p{-1, 0, Shape(s.size())};
+    std::int64_t step = (s[c] + unit - 1) / unit * unit;
+    p.strides[c] = 1;
+    if (heads) {  // channels of all heads of a token, then tokens: what a view as an image wants
+      p.strides[1] = step;
+      step *= s[1];
+    }
+    for (std::size_t d = s.size(); d-- > 0;) {
+      if (d == c || (heads && d == 1)) continue;
+      p.strides[d] = step;
+      step *= s[d];
+    }
+    p.root = new_root(storage, buffer, step, Plan::Element::f16);
+    return p;
+  }
+
+  // Whether what `v` shows was made as an image.
+  bool shows_image(int v) {
+    for (;;) {
+      const Node* node = maker(v);
+      if (!node) return false;
+      if (!is_any<Reshape, Slice>(*node)) return makes_image(*node);
+      v = node->inputs[0];
+    }
+  }
+
+  bool makes_image(const Node& node) {
+    if (!target_.channels_last) return false;
+    const Shape& s = shape(node.outputs[0]);
+    if (const auto* concat = std::get_if<Concat>(&node.operation))
+      return s.size() >= 3 && s.size() <= 4 && concat->axis > 0 && s[1] % 8 == 0 &&
+             std::all_of(node.inputs.begin(), node.inputs.end(),
+                         [&](int v) { return shows_image(v); });
+    if (is_elementwise(node)) return s.size() == 4 && s[1] % 8 == 0;
+    return runs_channels_last(graph_, node, target_);
+  }
+
+  // Where a value lies that nobody has a wish for.
+  Placement own_place(const Node& node, int v) {
+    if (!makes_image(node)) return dense_in_new_root(shape(v));
+    return image_in_new_root(shape(v), is_any<Attention>(node));
   }
 
   Placement dense_in_new_root(const Shape& s, Plan::Storage storage = Plan::Storage::arena,
@@ -92,9 +192,12 @@ class LayoutPass {
   }
 
   void place_inputs() {
-    for (std::size_t i = 0; i < graph_.inputs.size(); ++i)
-      placement(graph_.inputs[i]) =
-          dense_in_new_root(shape(graph_.inputs[i]), Plan::Storage::input, i);
+    for (std::size_t i = 0; i < graph_.inputs.size(); ++i) {
+      const Shape& s = shape(graph_.inputs[i]);
+      const bool image = target_.channels_last && s.size() == 4 && (s[1] <= 4 || s[1] % 8 == 0);
+      placement(graph_.inputs[i]) = image ? image_in_new_root(s, false, Plan::Storage::input, i)
+                                          : dense_in_new_root(s, Plan::Storage::input, i);
+    }
   }
 
   void place_outputs() {
@@ -117,7 +220,7 @@ class LayoutPass {
       if (placed(v) || !node) return false;
       chain.emplace_back(v, where);
       if (!is_view(*node)) {
-        if (!satisfies(output_demand(*node), shape(v), where.strides)) return false;
+        if (!satisfies(output_demand(*node), *node, shape(v), where)) return false;
         break;
       }
       auto inverse = inverse_view(*node, where);
@@ -149,7 +252,7 @@ class LayoutPass {
   void place_backwards(Node& node) {
     if (is_view(node)) return;
     for (const int v : node.outputs)
-      if (!placed(v)) placement(v) = dense_in_new_root(shape(v));
+      if (!placed(v)) placement(v) = own_place(node, v);
     if (const auto* concat = std::get_if<Concat>(&node.operation))
       claim_parts(node, static_cast<std::size_t>(concat->axis));
   }
@@ -198,8 +301,11 @@ class LayoutPass {
       int& v = node.inputs[i];
       if (v == kAbsent || packs_weights(node, i)) continue;
       place_constant(v);
-      if (!satisfies(input_demand(node, i), shape(v), placement(v).strides))
-        v = copied(v, node.layer);
+      const Demand demand = input_demand(node, i);
+      if (satisfies(demand, node, shape(v), placement(v))) continue;
+      v = copied(v, node.layer,
+                 demand == Demand::image ? image_in_new_root(shape(v), is_any<Attention>(node))
+                                         : dense_in_new_root(shape(v)));
     }
     graph_.nodes.push_back(std::move(node));
   }
@@ -212,9 +318,9 @@ class LayoutPass {
     if (!placed(v)) placement(v) = dense_in_new_root(shape(v), Plan::Storage::weights);
   }
 
-  // A dense copy of v, made just before it is needed.
-  int copied(int v, const std::string& layer) {
-    const int copy = new_value("", v, dense_in_new_root(shape(v)));
+  // A copy of v, made just before it is needed.
+  int copied(int v, const std::string& layer, Placement where) {
+    const int copy = new_value("", v, std::move(where));
     graph_.nodes.push_back({layer, Copy{}, {v}, {copy}});
     return copy;
   }
@@ -224,8 +330,20 @@ class LayoutPass {
     if (placed(out)) return;
     place_constant(in);
     auto where = view(node, in);
-    if (!where) where = view(node, copied(in, node.layer));
+    if (!where) where = view(node, copied(in, node.layer, viewable_place(node, in)));
     placement(out) = *where;
+  }
+
+  // Where a copy of `in` lies so that the view of it is possible: heads as an image has its channels,
+  // if the view can be one, else dense.
+  Placement viewable_place(const Node& node, int in) {
+    const Shape& s = shape(in);
+    const auto* reshape = std::get_if<Reshape>(&node.operation);
+    if (is_half(placement(in)) && reshape && s.size() == 4 && s[2] % 8 == 0) {
+      Placement heads = image_in_new_root(s, true);
+      if (reshaped_strides(s, heads.strides, reshape->shape)) return heads;
+    }
+    return dense_in_new_root(s);
   }
 
   std::optional<Placement> view(const Node& node, int in) {
@@ -276,6 +394,7 @@ class LayoutPass {
   }
 
   Graph& graph_;
+  const Target& target_;
   Layout layout_;
   std::vector<Node*> maker_;
   std::vector<Node> output_copies_;
@@ -321,8 +440,8 @@ std::optional<Shape> reshaped_strides(const Shape& shape, const Shape& strides, 
   return result;
 }
 
-Layout lay_out(Graph& graph) {
-  return LayoutPass(graph).run();
+Layout lay_out(Graph& graph, const Target& target) {
+  return LayoutPass(graph, target).run();
 }
 
 }  // namespace gantry::compile

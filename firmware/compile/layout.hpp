@@ -16,6 +16,7 @@ namespace gantry::compile {
 // One run of bytes that tensors share.
 struct Root {
   Plan::Storage storage = Plan::Storage::arena;
+  Plan::Element element = Plan::Element::f32;
   std::uint32_t buffer = 0;  // which input or output
   std::int64_t elements = 0;
   std::int64_t offset = 0;  // in elements; of arena and weights, set when they are laid out
@@ -32,8 +33,10 @@ struct Layout {
   std::vector<Placement> placements;  // per value of the graph
 };
 
+struct Target;
+
 // Leaves only nodes that compute: views are gone, joins have become copies or nothing.
-Layout lay_out(Graph& graph);
+Layout lay_out(Graph& graph, const Target& target);
 
 // Strides that show a strided tensor under another shape, where there are such.
 std::optional<Shape> reshaped_strides(const Shape& shape, const Shape& strides, const Shape& to);

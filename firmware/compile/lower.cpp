@@ -10,14 +10,16 @@
 
 #include <fmt/format.h>
 
+#include "pipeline/plan/half.hpp"
 #include "pipeline/plan/plan_format.hpp"
 
 namespace gantry::compile {
 namespace {
 
 constexpr Target kTargets[] = {
-    {"cpu", "nn_conv", 16, 8, 3, true},
-    {"gpu", "nn_conv", 4, 8, 1, false},
+    {"cpu", "nn_conv", 16, 8, 3, true, false},
+    {"gpu", "nn_conv", 4, 8, 1, false, false},
+    {"nvidia", "nn_conv", 4, 8, 1, false, true},
 };
 
 constexpr std::int64_t kChunk = 256;          // of kernels/nn_elementwise.cl and nn_window.cl
@@ -27,10 +29,27 @@ constexpr std::uint64_t kGroup = 64;          // items of a work-group where eac
 struct Visitor {
   Lowering& l;
   const Node& n;
-  void operator()(const Conv& op) { lower_convolution(l, n, op); }
+  void operator()(const Conv& op) {
+    if (l.channels_last(n))
+      lower_tensor_convolution(l, n, op);
+    else
+      lower_convolution(l, n, op);
+  }
   void operator()(const ConvTranspose& op) { lower_convolution_transpose(l, n, op); }
-  void operator()(const Pool& op) { lower_pool(l, n, op); }
-  void operator()(const Resize& op) { lower_resize(l, n, op); }
+  void operator()(const Pool& op) {
+    if (l.channels_last(n))
+      lower_channels_pool(l, n, op);
+    else
+      lower_pool(l, n, op);
+  }
+  void operator()(const Resize& op) {
+    if (l.channels_last(n))
+      lower_channels_resize(l, n, op);
+    else
+      lower_resize(l, n, op);
+  }
+  void operator()(const Attention& op) { lower_attention(l, n, op); }
+  void operator()(const DistanceBoxes&) { lower_distance_boxes(l, n); }
   void operator()(const MatMul&) { lower_matmul(l, n); }
   void operator()(const Softmax& op) { lower_softmax(l, n, op); }
   void operator()(const Reduce& op) { lower_reduce(l, n, op); }
@@ -50,6 +69,10 @@ struct Visitor {
 };
 
 }  // namespace
+
+std::int64_t size_of(Plan::Element element) {
+  return element == Plan::Element::f16 ? 2 : 4;
+}
 
 const Target& target_named(const std::string& name) {
   std::string names;
@@ -79,7 +102,8 @@ void Lowering::upload_constant(std::size_t value) {
   for (std::size_t i = 0; i < reals.size(); ++i) reals[i] = static_cast<float>(c.at(i));
   // Views of the constant share its root, which learns its place here.
   program_.roots[static_cast<std::size_t>(placements_[value].root)].offset =
-      append_weights(reals.data(), reals.size() * sizeof(float));
+      append_weights(reals.data(), reals.size() * sizeof(float)) /
+      static_cast<std::int64_t>(sizeof(float));
 }
 
 const Constant* Lowering::constant(int v) const {
@@ -91,16 +115,30 @@ std::uint32_t Lowering::add_tensor(ProgramTensor t) {
   return static_cast<std::uint32_t>(program_.tensors.size() - 1);
 }
 
+Plan::Element Lowering::element(const Operand& o) const {
+  return program_.tensors[o.tensor].element;
+}
+
+std::int64_t Lowering::offset(const Operand& o) const {
+  return program_.tensors[o.tensor].offset;
+}
+
+bool Lowering::channels_last(const Node& node) const {
+  return runs_channels_last(graph_, node, target_);
+}
+
 std::int64_t Lowering::append_weights(const void* data, std::size_t bytes) {
   auto& blob = program_.weights;
   const std::size_t at = (blob.size() + kWeightAlignment - 1) / kWeightAlignment * kWeightAlignment;
   blob.resize(at + bytes);
   if (bytes) std::memcpy(blob.data() + at, data, bytes);
-  return static_cast<std::int64_t>(at / sizeof(float));
+  return static_cast<std::int64_t>(at);
 }
 
-int Lowering::weights_root(const void* data, std::size_t bytes, std::int64_t elements) {
-  program_.roots.push_back({Plan::Storage::weights, 0, elements, append_weights(data, bytes)});
+int Lowering::weights_root(const void* data, std::int64_t elements, Plan::Element element) {
+  const auto size = size_of(element);
+  const auto at = append_weights(data, static_cast<std::size_t>(elements * size)) / size;
+  program_.roots.push_back({Plan::Storage::weights, element, 0, elements, at});
   return static_cast<int>(program_.roots.size()) - 1;
 }
 
@@ -109,7 +147,8 @@ Operand Lowering::operand(int value) {
   const Value& v = graph_.values[static_cast<std::size_t>(value)];
   if (const auto known = tensor_of_value_.find(value); known != tensor_of_value_.end())
     return {known->second, v.shape, p.strides};
-  const auto t = add_tensor({v.name, p.root, Plan::Element::f32, p.offset, v.shape, p.strides});
+  const auto element = program_.roots[static_cast<std::size_t>(p.root)].element;
+  const auto t = add_tensor({v.name, p.root, element, p.offset, v.shape, p.strides});
   tensor_of_value_[value] = t;
   return {t, v.shape, p.strides};
 }
@@ -121,7 +160,7 @@ Operand Lowering::table(const std::vector<std::int64_t>& entries) {
   std::vector<std::int32_t> ints;
   ints.reserve(entries.size());
   for (const auto e : entries) ints.push_back(KernelArgument(e).value.integer);
-  const int root = weights_root(ints.data(), ints.size() * sizeof(std::int32_t), shape[0]);
+  const int root = weights_root(ints.data(), shape[0], Plan::Element::i32);
   const auto t = add_tensor({"", root, Plan::Element::i32, 0, shape, {1}});
   tables_[entries] = t;
   return {t, shape, {1}};
@@ -129,31 +168,46 @@ Operand Lowering::table(const std::vector<std::int64_t>& entries) {
 
 Operand Lowering::weights(const std::vector<float>& values) {
   const Shape shape{static_cast<std::int64_t>(values.size())};
-  const int root = weights_root(values.data(), values.size() * sizeof(float), shape[0]);
+  const int root = weights_root(values.data(), shape[0], Plan::Element::f32);
   return {add_tensor({"", root, Plan::Element::f32, 0, shape, {1}}), shape, {1}};
 }
 
+Operand Lowering::half_weights(const std::vector<float>& values) {
+  const Shape shape{static_cast<std::int64_t>(values.size())};
+  std::vector<std::uint16_t> halves;
+  halves.reserve(values.size());
+  for (const float v : values) halves.push_back(half_of(v));
+  const int root = weights_root(halves.data(), shape[0], Plan::Element::f16);
+  return {add_tensor({"", root, Plan::Element::f16, 0, shape, {1}}), shape, {1}};
+}
+
 Operand Lowering::scratch(const Shape& dense_shape) {
-  program_.roots.push_back({Plan::Storage::arena, 0, count(dense_shape), 0});
+  program_.roots.push_back({Plan::Storage::arena, Plan::Element::f32, 0, count(dense_shape), 0});
   const int root = static_cast<int>(program_.roots.size()) - 1;
   const Shape strides = dense_strides(dense_shape);
   return {add_tensor({"", root, Plan::Element::f32, 0, dense_shape, strides}), dense_shape,
           strides};
 }
 
-void Lowering::step(const Launch& launch, const Operand& made,
-                    const std::vector<KernelArgument>& arguments) {
+Plan::Step& Lowering::step(const Launch& launch, const Operand& made,
+                           const std::vector<KernelArgument>& arguments) {
   Plan::Step s;
   s.layer = layer_;
   s.family = launch.family;
   s.options = fmt::format("-DVEC={}", target_.vector);
   if (s.family == target_.convolutions)
     s.options += fmt::format(" -DCO={} -DUNITS={}", target_.channels, target_.units);
+  s.options += launch.options;
   s.kernel = launch.kernel;
   s.dimensions = static_cast<std::uint32_t>(launch.global.size());
   for (std::size_t d = 0; d < launch.global.size(); ++d)
     s.global[d] = static_cast<std::uint64_t>(launch.global[d]);
-  if (launch.items == Items::elements) {
+  if (launch.items == Items::groups) {
+    for (std::size_t d = 0; d < 3; ++d) {
+      s.local[d] = static_cast<std::uint64_t>(launch.local[d]);
+      s.global[d] *= s.local[d];
+    }
+  } else if (launch.items == Items::elements) {
     s.local = {kGroup, 1, 1};
     s.global[0] = (s.global[0] + kGroup - 1) / kGroup * kGroup;
   } else if (target_.one_item_groups) {
@@ -166,11 +220,12 @@ void Lowering::step(const Launch& launch, const Operand& made,
     if (a.value.kind != Plan::Argument::Kind::tensor) continue;
     if (std::find(counted.begin(), counted.end(), a.value.tensor) != counted.end()) continue;
     counted.push_back(a.value.tensor);
-    s.bytes +=
-        static_cast<std::uint64_t>(count(program_.tensors[a.value.tensor].shape)) * sizeof(float);
+    const auto& t = program_.tensors[a.value.tensor];
+    s.bytes += static_cast<std::uint64_t>(count(t.shape) * size_of(t.element));
   }
   program_.steps.push_back(std::move(s));
   program_.step_outputs.push_back(static_cast<int>(made.tensor));
+  return program_.steps.back();
 }
 
 void Lowering::lower(const Node& node) {

@@ -64,13 +64,6 @@ Source source_of(Lowering& l, const Operand& x, const Window& w, const Shape& ou
   return padded || w.stride[1] != 1 ? prepared(l, x, w, out) : direct(x, w, out);
 }
 
-std::vector<float> bias_of(Lowering& l, int value, std::int64_t channels) {
-  std::vector<float> bias(static_cast<std::size_t>(channels), 0.0f);
-  if (const Constant* c = l.constant(value))
-    for (std::size_t i = 0; i < bias.size(); ++i) bias[i] = static_cast<float>(c->at(i));
-  return bias;
-}
-
 // [group][block of `block` outputs][input][tap][output in block], zeros past the last output.
 std::vector<float> packed_weights(const Constant& w, std::int64_t groups, std::int64_t block) {
   const std::int64_t outputs = w.shape[0] / groups, inputs = w.shape[1],
@@ -115,6 +108,13 @@ bool walk_blocks_first(std::int64_t weight_bytes, std::int64_t tiles, std::int64
 }
 
 }  // namespace
+
+std::vector<float> bias_of(const Lowering& l, int value, std::int64_t channels) {
+  std::vector<float> bias(static_cast<std::size_t>(channels), 0.0f);
+  if (const Constant* c = l.constant(value))
+    for (std::size_t i = 0; i < bias.size(); ++i) bias[i] = static_cast<float>(c->at(i));
+  return bias;
+}
 
 void lower_convolution(Lowering& l, const Node& node, const Conv& op) {
   const Operand x = l.operand(node.inputs[0]), y = l.operand(node.outputs[0]);

@@ -33,10 +33,22 @@ Loops other_dimensions(const Operand& x, const Operand& y, std::size_t axis) {
   return merge_dimensions(sizes, {x.strides, y.strides});
 }
 
+// Says which operands of a kernel of nn_elementwise are fp16.
+std::string halves(const Lowering& l, std::initializer_list<Operand> operands) {
+  std::string options;
+  int index = 0;
+  for (const Operand& o : operands) {
+    if (l.element(o) == Plan::Element::f16) options += " -DHALF" + std::to_string(index);
+    ++index;
+  }
+  return options;
+}
+
 }  // namespace
 
 void lower_unary(Lowering& l, const Node& node, const Activation& a) {
   const Operand x = l.operand(node.inputs[0]), y = l.operand(node.outputs[0]);
+  if (a.function == Function::identity && lower_channels_copy(l, x, y)) return;
   Loops loops = merge_dimensions(y.shape, {x.strides, y.strides});
   if (a.function == Function::identity && bring_input_run_last_but_one(loops)) {
     const std::int64_t rows = loops.table[static_cast<std::size_t>(loops.rank) - 2],
@@ -44,12 +56,15 @@ void lower_unary(Lowering& l, const Node& node, const Activation& a) {
     l.step({"nn_elementwise",
             "turn",
             {chunks(loops.inner), (rows + vector - 1) / vector, loops.outer / rows},
-            Lowering::Items::tiles},
+            Lowering::Items::tiles,
+            0,
+            halves(l, {x, y})},
            y, {x, y, l.table(loops.table), loops.rank});
     return;
   }
-  l.step({"nn_elementwise", "unary", chunks_of(loops), Lowering::Items::tiles}, y,
-         {x, y, l.table(loops.table), loops.rank, static_cast<int>(a.function), a.alpha, a.beta});
+  l.step(
+      {"nn_elementwise", "unary", chunks_of(loops), Lowering::Items::tiles, 0, halves(l, {x, y})},
+      y, {x, y, l.table(loops.table), loops.rank, static_cast<int>(a.function), a.alpha, a.beta});
 }
 
 void lower_binary(Lowering& l, const Node& node, const Binary& op) {
@@ -57,8 +72,9 @@ void lower_binary(Lowering& l, const Node& node, const Binary& op) {
                 y = l.operand(node.outputs[0]);
   const Loops loops = merge_dimensions(
       y.shape, {broadcast_strides(a, y.shape), broadcast_strides(b, y.shape), y.strides});
-  l.step({"nn_elementwise", "binary", chunks_of(loops), Lowering::Items::tiles}, y,
-         {a, b, y, l.table(loops.table), loops.rank, static_cast<int>(op.combine)});
+  l.step({"nn_elementwise", "binary", chunks_of(loops), Lowering::Items::tiles, 0,
+          halves(l, {a, b, y})},
+         y, {a, b, y, l.table(loops.table), loops.rank, static_cast<int>(op.combine)});
 }
 
 void lower_where(Lowering& l, const Node& node) {

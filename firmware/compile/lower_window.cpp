@@ -48,6 +48,15 @@ struct Axis {
 
 }  // namespace
 
+std::vector<std::int64_t> nearest_places(const Resize& op, const Shape& in, const Shape& out) {
+  std::vector<std::int64_t> places;
+  for (std::size_t a = 0; a < 2; ++a) {
+    const Axis axis{in[in.size() - 2 + a], out[out.size() - 2 + a], op.scale[a]};
+    for (std::int64_t i = 0; i < axis.out; ++i) places.push_back(axis.nearest(op, i));
+  }
+  return places;
+}
+
 void lower_pool(Lowering& l, const Node& node, const Pool& op) {
   const Operand x = l.operand(node.inputs[0]), y = l.operand(node.outputs[0]);
   const Window& w = op.window;
@@ -93,11 +102,9 @@ void lower_resize(Lowering& l, const Node& node, const Resize& op) {
                         {x.shape[rank - 1], op.size[1], op.scale[1]}};
   std::vector<std::int64_t> places;
   std::vector<float> weights;
+  if (!op.linear) places = nearest_places(op, x.shape, y.shape);
   for (const Axis& axis : axes) {
-    if (!op.linear) {
-      for (std::int64_t i = 0; i < axis.out; ++i) places.push_back(axis.nearest(op, i));
-      continue;
-    }
+    if (!op.linear) break;
     std::vector<std::int64_t> next;
     for (std::int64_t i = 0; i < axis.out; ++i) {
       const float s =

@@ -182,8 +182,9 @@ void softmax_of(OperatorCall& call, bool log) {
   const int x = call.input(0);
   const Shape s = call.shape(0);
   const auto rank = call.rank(0);
-  if (call.opset >= 13) {
-    const auto axis = call.axis(call.integer("axis", -1), rank);
+  const auto last = static_cast<std::size_t>(rank) - 1;
+  if (call.opset >= 13 || call.axis(call.integer("axis", 1), rank) == last) {
+    const auto axis = call.axis(call.integer("axis", call.opset >= 13 ? -1 : 1), rank);
     return call.give(b.add(Softmax{static_cast<std::int64_t>(axis), log}, {x}));
   }
   // Older ones treat everything from the axis on as one dimension.

@@ -26,7 +26,7 @@ class Writer {
     std::memcpy(header_.magic, kMagic, sizeof kMagic);
     header_.version = kVersion;
     header_.header_bytes = sizeof header_;
-    header_.arena_bytes = static_cast<std::uint64_t>(program.arena_elements) * sizeof(float);
+    header_.arena_bytes = static_cast<std::uint64_t>(program.arena_bytes);
     header_.model_hash = graph.model_hash;
     header_.model_name = text(graph.model_name);
     header_.target = text(target.name);

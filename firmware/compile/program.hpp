@@ -21,10 +21,14 @@ struct Target {
   int channels;              // CO: output channels of a convolution's tile
   int units;                 // UNITS: vectors of columns of a convolution's tile
   bool one_item_groups;      // a tile fills a core: work-groups of one item
+  bool channels_last;        // images are fp16 with their channels together: kernels/nn_tensor.cl
 };
 
 // Throws std::invalid_argument that lists the names there are.
 const Target& target_named(const std::string& name);
+
+// Bytes of an element.
+std::int64_t size_of(Plan::Element element);
 
 struct ProgramTensor {
   std::string name;
@@ -41,7 +45,7 @@ struct Program {
   std::vector<int> step_outputs;  // per step: the tensor it makes, for the table of layers
   std::vector<std::uint32_t> inputs, outputs;  // tensors
   std::vector<std::byte> weights;
-  std::int64_t arena_elements = 0;
+  std::int64_t arena_bytes = 0;
 };
 
 // Throws std::runtime_error naming the layer that cannot be expressed.

@@ -53,8 +53,8 @@ void add_compile(CLI::App& app, int& status) {
   verb->add_option("--batch", options->compile.batch,
                    "tiles in one run, where the network leaves it open")
       ->check(CLI::Range(1, 64));
-  verb->add_option("--target", options->compile.target, "device family: cpu or gpu")
-      ->check(CLI::IsMember({"cpu", "gpu"}));
+  verb->add_option("--target", options->compile.target, "device family: cpu, gpu or nvidia")
+      ->check(CLI::IsMember({"cpu", "gpu", "nvidia"}));
   verb->add_flag("--explain", options->explain,
                  "print every layer with its shape, kernel, work and memory");
   verb->callback([options, &status] { status = compile_network(*options); });

@@ -82,6 +82,7 @@ class Device {
   const Info& info() const { return info_; }
   const cl::Context& context() const { return context_; }
   const cl::Device& id() const { return device_; }
+  const std::filesystem::path& program_cache() const { return cache_; }  // empty: none
 
   // Compiles (or loads from the cache) a program. `family` names it in errors and in the cache.
   cl::Program build(std::string_view family, std::string_view source,

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/plan/plan.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <new>
 #include <stdexcept>
@@ -150,6 +151,7 @@ class PlanParser {
     std::uint64_t room = kMaximumElements;
     if (t.storage == Plan::Storage::arena) room = header_.arena_bytes / element_bytes;
     if (t.storage == Plan::Storage::weights) room = header_.weights.count / element_bytes;
+    room = std::min(room, kMaximumElements);
     if (t.offset > room || last + 1 > room - t.offset)
       fail("tensor '{}' lies outside of its storage", t.name);
     const bool own_buffer = t.storage == Plan::Storage::input || t.storage == Plan::Storage::output;
@@ -218,8 +220,7 @@ class PlanParser {
       if (index >= plan_.tensors_.size()) fail("input or output {} names no tensor", i);
       const auto& t = plan_.tensors_[index];
       if (t.storage != (input ? Plan::Storage::input : Plan::Storage::output) ||
-          t.buffer != buffer || t.offset != 0 || t.element != Plan::Element::f32 ||
-          t.extent() != static_cast<std::uint64_t>(t.count()))
+          t.buffer != buffer || t.offset != 0 || t.element == Plan::Element::i32)
         fail("'{}' cannot be {} {}", t.name, input ? "input" : "output", buffer);
       (input ? plan_.inputs_ : plan_.outputs_).push_back(index);
     }
@@ -230,8 +231,9 @@ class PlanParser {
   void check_within_io(const Plan::Tensor& t) const {
     if (t.storage != Plan::Storage::input && t.storage != Plan::Storage::output) return;
     const auto& list = t.storage == Plan::Storage::input ? plan_.inputs_ : plan_.outputs_;
-    const auto whole = static_cast<std::uint64_t>(plan_.tensors_[list[t.buffer]].count());
-    if (t.offset > whole || t.extent() > whole - t.offset)
+    const Plan::Tensor& all = plan_.tensors_[list[t.buffer]];
+    const std::uint64_t whole = all.extent();
+    if (t.element != all.element || t.offset > whole || t.extent() > whole - t.offset)
       fail("tensor '{}' lies outside of its storage", t.name);
   }
 

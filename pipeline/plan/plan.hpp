@@ -71,7 +71,7 @@ class Plan {
   const std::string& name() const { return name_; }              // the file's, for messages
   const std::string& model_name() const { return model_name_; }  // the ONNX file's stem
   std::uint64_t model_hash() const { return model_hash_; }       // of the ONNX file's bytes
-  // The device family that it was compiled for: "cpu" or "gpu".
+  // The device family that it was compiled for; see family.hpp.
   const std::string& target() const { return target_; }
   const std::vector<Metadata>& metadata() const { return metadata_; }
   // The value of a metadata key; empty where the model has none.
@@ -79,7 +79,8 @@ class Plan {
 
   const std::vector<Tensor>& tensors() const { return tensors_; }
   const std::vector<Step>& steps() const { return steps_; }
-  // Indices of tensors, in the model's order. Dense fp32, offset 0.
+  // Indices of tensors, in the model's order: fp32 or fp16, with the strides that the family wants,
+  // offset 0.
   const std::vector<std::uint32_t>& inputs() const { return inputs_; }
   const std::vector<std::uint32_t>& outputs() const { return outputs_; }
   std::uint64_t arena_bytes() const { return arena_bytes_; }

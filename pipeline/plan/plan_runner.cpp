@@ -3,11 +3,18 @@
 #include "pipeline/plan/plan_runner.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <future>
+#include <limits>
 #include <map>
 #include <stdexcept>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "pipeline/plan/family.hpp"
+#include "pipeline/plan/half.hpp"
+#include "pipeline/plan/tile_table.hpp"
 
 namespace gantry {
 namespace {
@@ -30,12 +37,14 @@ gpu::Range range(const std::array<std::uint64_t, 3>& size, std::uint32_t dimensi
 }  // namespace
 
 struct PlanRunner::State {
+  gpu::Device& device;
   Plan plan;
   cl::CommandQueue queue;
   std::vector<PlanTensor> inputs, outputs;
   gpu::Memory arena;
   cl::Buffer weights;
   std::vector<BoundStep> steps;
+  std::vector<std::string> options;  // of each step, its tile included
 
   const cl::Buffer& buffer(const Plan::Tensor& t) const {
     switch (t.storage) {
@@ -51,7 +60,7 @@ struct PlanRunner::State {
     return arena.buffer;
   }
 
-  void bind(const Plan::Step& step, cl::Program& program, const gpu::Device& device) {
+  BoundStep bound(const Plan::Step& step, const cl::Program& program) const {
     BoundStep bound;
     bound.kernel = cl::Kernel(program, step.kernel.c_str());
     bound.global = range(step.global, step.dimensions);
@@ -80,19 +89,39 @@ struct PlanRunner::State {
     if (index != bound.kernel.getInfo<CL_KERNEL_NUM_ARGS>())
       throw std::runtime_error(fmt::format("{} arguments where the kernel takes {}", index,
                                            bound.kernel.getInfo<CL_KERNEL_NUM_ARGS>()));
-    steps.push_back(std::move(bound));
+    return bound;
+  }
+
+  // The fastest of some launches, nanoseconds.
+  std::int64_t time(const cl::CommandQueue& on, const BoundStep& step, int rounds) const {
+    std::int64_t fastest = std::numeric_limits<std::int64_t>::max();
+    for (int r = 0; r < rounds; ++r) {
+      cl::Event done;
+      if (gpu::launch(on, step.kernel, step.global,
+                      step.driver_chooses_local ? nullptr : &step.local, {}, &done) != Status::ok ||
+          gpu::wait(done) != Status::ok)
+        throw std::runtime_error(plan.name() + ": a kernel failed while it was timed");
+      fastest = std::min(fastest, gpu::duration_ns(done));
+    }
+    return fastest;
   }
 };
 
-PlanRunner::PlanRunner(gpu::Device& device, const Plan& plan, cl::CommandQueue queue)
-    : state_(std::make_unique<State>(State{plan, std::move(queue), {}, {}, {}, {}, {}})) {
+PlanRunner::PlanRunner(gpu::Device& device, const Plan& plan, cl::CommandQueue queue,
+                       Foreign foreign)
+    : state_(
+          std::make_unique<State>(State{device, plan, std::move(queue), {}, {}, {}, {}, {}, {}})) {
   State& s = *state_;
+  if (const auto why = why_foreign(device.info(), plan.target());
+      !why.empty() && foreign == Foreign::refuse)
+    throw std::runtime_error(plan.name() + ": " + why);
   const auto open = [&](const std::vector<std::uint32_t>& list, gpu::Access access) {
     std::vector<PlanTensor> tensors;
     for (const auto index : list) {
       const auto& t = plan.tensors()[index];
-      const auto bytes = static_cast<std::size_t>(t.count()) * sizeof(float) + kReadSlack;
-      tensors.push_back({t.name, t.shape, device.allocate(bytes, access)});
+      const std::size_t element_bytes = t.element == Plan::Element::f16 ? 2 : 4;
+      const auto bytes = static_cast<std::size_t>(t.extent()) * element_bytes + kReadSlack;
+      tensors.push_back({t.name, t.shape, t.strides, t.element, device.allocate(bytes, access)});
     }
     return tensors;
   };
@@ -104,7 +133,9 @@ PlanRunner::PlanRunner(gpu::Device& device, const Plan& plan, cl::CommandQueue q
   s.weights = device.constant(weights.data(), weights.size());
 
   std::map<std::pair<std::string, std::string>, cl::Program> programs;
-  for (const auto& step : plan.steps()) {
+  const TileTable table(device);
+  for (Plan::Step step : plan.steps()) {
+    if (const auto work = tensor_work(step)) cut(step, *work, table.tile(step, *work));
     try {
       auto found = programs.find({step.family, step.options});
       if (found == programs.end())
@@ -112,7 +143,8 @@ PlanRunner::PlanRunner(gpu::Device& device, const Plan& plan, cl::CommandQueue q
                     .emplace(std::pair{step.family, step.options},
                              device.build_family(step.family, step.options))
                     .first;
-      s.bind(step, found->second, device);
+      s.steps.push_back(s.bound(step, found->second));
+      s.options.push_back(step.options);
     } catch (const cl::Error& e) {
       throw std::runtime_error(
           fmt::format("{}: layer {}: kernel {}/{} cannot be bound on {} ({}, {})", plan.name(),
@@ -145,9 +177,12 @@ std::vector<float> PlanRunner::read(std::string_view name) const {
       std::find_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.name == name; });
   if (found == tensors.end())
     throw std::invalid_argument(state_->plan.name() + ": no tensor " + std::string(name));
-  std::vector<float> span(found->extent()), dense(static_cast<std::size_t>(found->count()));
-  state_->queue.enqueueReadBuffer(state_->buffer(*found), CL_TRUE, found->offset * sizeof(float),
-                                  span.size() * sizeof(float), span.data());
+  const bool half = found->element == Plan::Element::f16;
+  const std::size_t element_bytes = half ? 2 : 4;
+  std::vector<std::byte> bytes(found->extent() * element_bytes);
+  state_->queue.enqueueReadBuffer(state_->buffer(*found), CL_TRUE, found->offset * element_bytes,
+                                  bytes.size(), bytes.data());
+  std::vector<float> dense(static_cast<std::size_t>(found->count()));
   for (std::size_t i = 0; i < dense.size(); ++i) {
     std::size_t rest = i, at = 0;
     for (std::size_t d = found->shape.size(); d-- > 0;) {
@@ -155,23 +190,82 @@ std::vector<float> PlanRunner::read(std::string_view name) const {
       at += rest % size * static_cast<std::size_t>(found->strides[d]);
       rest /= size;
     }
-    dense[i] = span[at];
+    if (half) {
+      std::uint16_t bits;
+      std::memcpy(&bits, bytes.data() + at * 2, 2);
+      dense[i] = float_of_half(bits);
+    } else {
+      std::memcpy(&dense[i], bytes.data() + at * 4, 4);
+    }
   }
   return dense;
 }
 
-Status PlanRunner::run(const gpu::Wait& wait, cl::Event* done) noexcept {
+std::vector<std::int64_t> PlanRunner::time_steps(int rounds) const {
+  const State& s = *state_;
+  const cl::CommandQueue queue = s.device.make_queue(true);
+  std::vector<std::int64_t> times;
+  for (const BoundStep& step : s.steps) times.push_back(s.time(queue, step, rounds));
+  return times;
+}
+
+const std::vector<std::string>& PlanRunner::options() const {
+  return state_->options;
+}
+
+int PlanRunner::tune(int rounds) {
+  const State& s = *state_;
+  TileTable table(s.device);
+  const cl::CommandQueue queue = s.device.make_queue(true);
+  int timed = 0;
+  for (const Plan::Step& original : s.plan.steps()) {
+    const auto work = tensor_work(original);
+    if (!work || table.has(original, *work)) continue;
+    const auto tiles = possible_tiles(*work);
+    std::vector<Plan::Step> steps(tiles.size(), original);
+    std::vector<std::future<cl::Program>> programs;  // compilers have one thread each
+    for (std::size_t i = 0; i < tiles.size(); ++i) {
+      cut(steps[i], *work, tiles[i]);
+      programs.push_back(std::async(std::launch::async, [&s, &step = steps[i]] {
+        return s.device.build_family(step.family, step.options);
+      }));
+    }
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    for (std::size_t i = 0; i < tiles.size(); ++i) {
+      const auto ns = s.time(queue, s.bound(steps[i], programs[i].get()), rounds);
+      if (ns < least) {
+        least = ns;
+        table.set(original, *work, tiles[i]);
+      }
+    }
+    ++timed;
+  }
+  table.save();
+  return timed;
+}
+
+Status PlanRunner::compute(const gpu::Wait& wait, cl::Event* done) noexcept {
   State& s = *state_;
   gpu::Wait first = wait;  // the queue is in order: who waits first waits for all
   for (const auto& step : s.steps) {
-    const Status status =
-        gpu::launch(s.queue, step.kernel, step.global,
-                    step.driver_chooses_local ? nullptr : &step.local, first, nullptr);
+    const Status status = gpu::launch(s.queue, step.kernel, step.global,
+                                      step.driver_chooses_local ? nullptr : &step.local, first,
+                                      &step == &s.steps.back() ? done : nullptr);
     if (status != Status::ok) return status;
     first = {};
   }
+  return Status::ok;
+}
+
+Status PlanRunner::run(const gpu::Wait& wait, cl::Event* done) noexcept {
+  if (const Status status = compute(wait, nullptr); status != Status::ok) return status;
+  return fetch({}, done);  // the queue is in order
+}
+
+Status PlanRunner::fetch(const gpu::Wait& wait, cl::Event* done) noexcept {
+  State& s = *state_;
   for (const auto& output : s.outputs) {
-    const Status status = gpu::download(s.queue, output.memory, output.memory.bytes, first,
+    const Status status = gpu::download(s.queue, output.memory, output.memory.bytes, wait,
                                         &output == &s.outputs.back() ? done : nullptr);
     if (status != Status::ok) return status;
   }

@@ -13,17 +13,24 @@
 
 namespace gantry {
 
-// A network input or output on the device: dense fp32, in the ONNX order of dimensions (NCHW).
+// A network input or output on the device. The shape has the ONNX order of dimensions (NCHW); the
+// strides, in elements, say how it lies: dense, or with the channels together and padded to 4 or 8.
 struct PlanTensor {
   std::string name;
-  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> shape, strides;
+  Plan::Element element = Plan::Element::f32;
   gpu::Memory memory;  // inputs: Access::upload; outputs: Access::download
 };
 
 class PlanRunner {
  public:
-  // Set-up: throws std::runtime_error naming the plan and what is wrong with it on this device.
-  PlanRunner(gpu::Device& device, const Plan& plan, cl::CommandQueue queue);
+  // Plans of another family are refused; tests run them nevertheless, slowly and rightly.
+  enum class Foreign { refuse, run };
+
+  // Set-up: throws std::runtime_error naming the plan and what is wrong with it on this device. Tiles
+  // are those that tune() stored for the device, else the usual ones.
+  PlanRunner(gpu::Device& device, const Plan& plan, cl::CommandQueue queue,
+             Foreign foreign = Foreign::refuse);
   ~PlanRunner();
 
   // Owned by the runner; their buffers are fixed for its life, so that the tile kernel can be bound
@@ -43,6 +50,21 @@ class PlanRunner {
   // does not wait. Inputs are read from their device buffers: a kernel has written them, or the host
   // wrote memory.host and gpu::upload() was called before.
   Status run(const gpu::Wait& wait, cl::Event* done) noexcept;
+  // The same, with the outputs left on the device.
+  Status compute(const gpu::Wait& wait, cl::Event* done) noexcept;
+
+  // The outputs as they are now, to the host.
+  Status fetch(const gpu::Wait& wait, cl::Event* done) noexcept;
+
+  // Set-up: times the possible tiles of every convolution that no tile is stored for, and stores the
+  // fastest beside the compiled programs. Returns how many were timed; a new runner uses them.
+  int tune(int rounds);
+
+  // Set-up: the fastest of `rounds` of each step of the plan, nanoseconds, on a queue of its own. The
+  // tensors hold whatever earlier runs left.
+  std::vector<std::int64_t> time_steps(int rounds) const;
+  // What each step was compiled with, its tile included.
+  const std::vector<std::string>& options() const;
 
   // Runs once and waits; the nanoseconds that each of the plan's steps took on the device. For
   // diagnosis, on a queue that profiles. Throws std::runtime_error where a step cannot be launched.
