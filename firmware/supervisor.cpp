@@ -12,6 +12,8 @@ namespace gantry {
 namespace {
 
 constexpr std::int64_t kTellEvery_ns = 5 * clock::kSecond_ns;
+// The line of the first picture waits so long for the screen.
+constexpr std::int64_t kScreenPatience_ns = clock::kSecond_ns;
 
 }  // namespace
 
@@ -46,8 +48,10 @@ bool Supervisor::check() {
 void Supervisor::tell(std::int64_t now_ns) {
   const auto& t = appliance_.telemetry();
   const bool view = t.first.view.read() != 0, slate = t.first.slate.read() != 0;
-  if (view && !first_picture_told_) {
-    log::info("{}", first_picture_line(t.first, process_start_ns()));
+  const bool on_screen = !config_.display.on || t.display.first_view.read() != 0;
+  const bool complete = on_screen || now_ns - t.first.view.read() > kScreenPatience_ns;
+  if (view && complete && !first_picture_told_) {
+    log::info("{}", first_picture_line(t, process_start_ns()));
     first_picture_told_ = true;
   }
   if (view || slate) service_.ready();
