@@ -262,7 +262,7 @@ void Appliance::make_display() {
   else
     line.display = std::make_unique<KmsDisplay>(settings.screen, sources, device_);
   line.stage.emplace(line.link, line.wake, *line.display, settings.required,
-                     config_.pace == Pace::real_time, telemetry_.display);
+                     config_.pace == Pace::real_time, telemetry_);
 }
 
 void Appliance::make_outputs() {

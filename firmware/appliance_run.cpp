@@ -246,8 +246,8 @@ void Appliance::report_display(RunReport& r) const {
                 t.unseen.read(),
                 t.losses.read(),
                 summary(t.error),
-                since_start_s(t.first_slate),
-                since_start_s(t.first_view)};
+                since_start_s(telemetry_.first.screen_slate),
+                since_start_s(telemetry_.first.screen_view)};
 }
 
 RunReport Appliance::report() const {

@@ -28,7 +28,7 @@ std::int64_t process_start_ns() {
   return ticks * (clock::kSecond_ns / sysconf(_SC_CLK_TCK));
 }
 
-std::string first_picture_line(const Telemetry& telemetry, std::int64_t process_start_ns) {
+std::string first_picture_line(const FirstInstants& first, std::int64_t process_start_ns) {
   const auto seconds = [](std::int64_t ns) { return 1e-9 * static_cast<double>(ns); };
   std::string line = fmt::format("first picture: the process started {:.2f} s after the kernel",
                                  seconds(process_start_ns));
@@ -36,14 +36,12 @@ std::string first_picture_line(const Telemetry& telemetry, std::int64_t process_
     const char* name;
     std::int64_t at_ns;
   };
-  const auto& first = telemetry.first;
-  const auto& screen = telemetry.display;
   const std::array instants{Instant{"capture", first.capture.read()},
                             Instant{"panorama", first.panorama.read()},
                             Instant{"slate", first.slate.read()},
                             Instant{"view", first.view.read()},
-                            Instant{"slate on screen", screen.first_slate.read()},
-                            Instant{"view on screen", screen.first_view.read()}};
+                            Instant{"slate on the display", first.screen_slate.read()},
+                            Instant{"view on the display", first.screen_view.read()}};
   const char* separator = "; after it, ";
   for (const auto& [name, at_ns] : instants) {
     if (at_ns == 0) continue;

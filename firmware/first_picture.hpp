@@ -13,8 +13,8 @@ namespace gantry {
 std::int64_t process_start_ns();
 
 // "first picture: the process started 4.21 s after the kernel; after it, capture 0.31 s, panorama
-// 0.34 s, slate 0.32 s, view 7.31 s, slate on screen 0.33 s, view on screen 7.32 s"; what has not
-// happened is left out.
-std::string first_picture_line(const Telemetry& telemetry, std::int64_t process_start_ns);
+// 0.34 s, slate 0.32 s, view 7.31 s, slate on the display 0.33 s, …"; what has not happened is left
+// out.
+std::string first_picture_line(const FirstInstants& first, std::int64_t process_start_ns);
 
 }  // namespace gantry

@@ -48,10 +48,10 @@ bool Supervisor::check() {
 void Supervisor::tell(std::int64_t now_ns) {
   const auto& t = appliance_.telemetry();
   const bool view = t.first.view.read() != 0, slate = t.first.slate.read() != 0;
-  const bool on_screen = !config_.display.on || t.display.first_view.read() != 0;
+  const bool on_screen = !config_.display.on || t.first.screen_view.read() != 0;
   const bool complete = on_screen || now_ns - t.first.view.read() > kScreenPatience_ns;
   if (view && complete && !first_picture_told_) {
-    log::info("{}", first_picture_line(t, process_start_ns()));
+    log::info("{}", first_picture_line(t.first, process_start_ns()));
     first_picture_told_ = true;
   }
   if (view || slate) service_.ready();

@@ -29,6 +29,7 @@ struct CameraTelemetry {
 // When each of them happened for the first time, CLOCK_MONOTONIC; 0: not yet.
 struct FirstInstants {
   FirstInstant capture, panorama, slate, view;  // arrived; stitched; presented
+  FirstInstant screen_slate, screen_view;       // their vertical blanks on a display
 };
 
 struct DisplayTelemetry {
@@ -39,7 +40,6 @@ struct DisplayTelemetry {
   Counter unseen;      // views that came while there was no screen
   Counter losses;      // times the screen went away
   Latency error;       // from a view's instant to its vertical blank, either way
-  FirstInstant first_slate, first_view;  // on the screen
 };
 
 struct Telemetry {

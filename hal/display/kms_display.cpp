@@ -18,6 +18,8 @@
 namespace gantry {
 namespace {
 
+// System calls that are not made at every picture.
+constexpr std::int64_t kListenEvery_ns = 100 * clock::kMillisecond_ns;
 constexpr std::int64_t kLookEvery_ns = 500 * clock::kMillisecond_ns;
 constexpr std::uint32_t kInk = 0xffd8d8d8, kGround = 0xff141414;
 
@@ -158,9 +160,11 @@ Status KmsDisplay::wait_flip(std::int64_t deadline_ns, Flip& flip) noexcept {
 }
 
 Status KmsDisplay::watch() noexcept try {
-  const bool heard = hotplug_.heard();
-  if (!screen_) return heard ? Status::ok : Status::again;
   const auto now_ns = clock::now_ns();
+  const bool listen = now_ns >= listened_ns_ + kListenEvery_ns;
+  if (listen) listened_ns_ = now_ns;
+  const bool heard = listen && hotplug_.heard();
+  if (!screen_) return heard ? Status::ok : Status::again;
   if (!heard && now_ns < looked_ns_ + kLookEvery_ns) return Status::ok;
   looked_ns_ = now_ns;
   return screen_->still_there(heard) ? Status::ok

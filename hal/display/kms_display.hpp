@@ -57,7 +57,7 @@ class KmsDisplay final : public Display {
   Shown shown_, queued_, prepared_;
   bool flipping_ = false, has_prepared_ = false;
   std::array<Drawn, kms::Screen::kBuffers> drawn_{};
-  std::int64_t looked_ns_ = 0;
+  std::int64_t listened_ns_ = 0, looked_ns_ = 0;
   DisplayMode mode_;
   std::string description_, problem_;
 };

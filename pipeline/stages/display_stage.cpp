@@ -24,8 +24,13 @@ constexpr std::int64_t kLongestFlip_ns = 2 * clock::kSecond_ns;  // until a scre
 }  // namespace
 
 DisplayStage::DisplayStage(DisplayLink& in, Signal& wake, Display& display, bool required,
-                           bool on_time, DisplayTelemetry& telemetry)
-    : in_(in), wake_(wake), display_(display), on_time_(on_time), telemetry_(telemetry) {
+                           bool on_time, Telemetry& telemetry)
+    : in_(in),
+      wake_(wake),
+      display_(display),
+      on_time_(on_time),
+      telemetry_(telemetry.display),
+      first_(telemetry.first) {
   const auto now_ns = clock::now_ns();
   try_open(now_ns);
   if (away_ && required) throw std::runtime_error(fmt::format("display: {}", display_.problem()));
@@ -162,7 +167,7 @@ void DisplayStage::account(const Flip& flip) noexcept {
   last_flip_ns_ = flip.instant_ns;
   if (flight.kind == Flight::Kind::own) return;
   telemetry_.shown.add();
-  (flight.kind == Flight::Kind::slate ? telemetry_.first_slate : telemetry_.first_view)
+  (flight.kind == Flight::Kind::slate ? first_.screen_slate : first_.screen_view)
       .mark(flip.instant_ns);
   if (!on_time_) return;
   const auto error_ns = std::abs(flip.instant_ns - flight.due_ns);

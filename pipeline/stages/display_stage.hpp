@@ -26,7 +26,7 @@ class DisplayStage {
   // later; with `required`, throws std::runtime_error instead. `wake` is the link's signal. `on_time`:
   // views have instants of the clock; otherwise each is shown at once (files, fast).
   DisplayStage(DisplayLink& in, Signal& wake, Display& display, bool required, bool on_time,
-               DisplayTelemetry& telemetry);
+               Telemetry& telemetry);
 
   // One view, or a look at the screen. False when no more will come; the screen is closed then. The
   // display's own thread, a submission thread: conversion is a kernel.
@@ -56,6 +56,7 @@ class DisplayStage {
   Display& display_;
   const bool on_time_;
   DisplayTelemetry& telemetry_;
+  FirstInstants& first_;
   Recovery recovery_{Recovery::State::closed};
   bool away_ = true;  // no screen
   std::string said_;  // the problem logged last

@@ -12,8 +12,7 @@ namespace {
 constexpr std::int64_t kSecond_ns = 1'000'000'000;
 
 TEST(FirstPicture, TellsWhatHappenedInTheOrderOfTheFrame) {
-  Telemetry telemetry;
-  auto& first = telemetry.first;
+  FirstInstants first;
   first.capture.mark(12 * kSecond_ns + kSecond_ns / 4);
   first.panorama.mark(12 * kSecond_ns + kSecond_ns / 2);
   first.view.mark(19 * kSecond_ns);
@@ -21,9 +20,9 @@ TEST(FirstPicture, TellsWhatHappenedInTheOrderOfTheFrame) {
   const std::string line =
       "first picture: the process started 12.00 s after the kernel; after it, capture 0.25 s, "
       "panorama 0.50 s, view 7.00 s";
-  EXPECT_EQ(first_picture_line(telemetry, 12 * kSecond_ns), line);
-  telemetry.display.first_view.mark(19 * kSecond_ns + kSecond_ns / 50);
-  EXPECT_EQ(first_picture_line(telemetry, 12 * kSecond_ns), line + ", view on screen 7.02 s");
+  EXPECT_EQ(first_picture_line(first, 12 * kSecond_ns), line);
+  first.screen_view.mark(19 * kSecond_ns + kSecond_ns / 50);
+  EXPECT_EQ(first_picture_line(first, 12 * kSecond_ns), line + ", view on the display 7.02 s");
 }
 
 TEST(FirstPicture, TheProcessStartedBeforeNow) {

@@ -92,7 +92,7 @@ class DisplayStageTest : public testing::Test {
     link_.close();
     thread_.join();
     EXPECT_EQ(pool_.available(), pool_.capacity()) << "surfaces are given back";
-    const auto& t = telemetry_;
+    const auto& t = telemetry_.display;
     EXPECT_EQ(pushed_, t.shown.read() + t.superseded.read() + t.unseen.read() + link_.dropped());
   }
   ~DisplayStageTest() override {
@@ -103,7 +103,7 @@ class DisplayStageTest : public testing::Test {
   Signal wake_;
   DisplayLink link_{WhenFull::drop_oldest, &wake_};
   std::optional<ScriptedDisplay> display_;
-  DisplayTelemetry telemetry_;
+  Telemetry telemetry_;
   std::optional<DisplayStage> stage_;
   std::thread thread_;
   std::uint64_t pushed_ = 0;
@@ -113,28 +113,28 @@ TEST_F(DisplayStageTest, AViewComesAtTheVerticalBlankNearestToItsInstant) {
   start(100);
   push(60, 25);
   end();
-  EXPECT_GT(telemetry_.shown.read(), 50u);
+  EXPECT_GT(telemetry_.display.shown.read(), 50u);
   // Half of 10 ms at most; the machine may be late now and then.
-  EXPECT_LT(telemetry_.error.summary().p50_ns, 6 * kMillisecond_ns);
-  EXPECT_GT(telemetry_.repeated.read(), 120u);  // three of four blanks
-  EXPECT_NE(telemetry_.first_view.read(), 0);
-  EXPECT_EQ(telemetry_.losses.read(), 0u);
+  EXPECT_LT(telemetry_.display.error.summary().p50_ns, 6 * kMillisecond_ns);
+  EXPECT_GT(telemetry_.display.repeated.read(), 120u);  // three of four blanks
+  EXPECT_NE(telemetry_.first.screen_view.read(), 0);
+  EXPECT_EQ(telemetry_.display.losses.read(), 0u);
 }
 
 TEST_F(DisplayStageTest, TheNewestGoesFirstWhereViewsAreMoreThanBlanks) {
   start(20);
   push(100, 100);
   end();
-  EXPECT_LT(telemetry_.shown.read(), 30u);
-  EXPECT_GT(telemetry_.shown.read(), 8u);
+  EXPECT_LT(telemetry_.display.shown.read(), 30u);
+  EXPECT_GT(telemetry_.display.shown.read(), 8u);
 }
 
 TEST_F(DisplayStageTest, WithoutAClockTheNewestIsShownAtOnce) {
   start(50, false);
   push(60, 100);
   end();
-  EXPECT_GT(telemetry_.shown.read(), 12u);
-  EXPECT_EQ(telemetry_.error.summary().count, 0u);
+  EXPECT_GT(telemetry_.display.shown.read(), 12u);
+  EXPECT_EQ(telemetry_.display.error.summary().count, 0u);
 }
 
 TEST_F(DisplayStageTest, UnpluggedCostsItsOwnViewsAndComesBack) {
@@ -142,14 +142,14 @@ TEST_F(DisplayStageTest, UnpluggedCostsItsOwnViewsAndComesBack) {
   push(20, 50);
   display_->plugged = false;
   push(10, 50);
-  EXPECT_EQ(telemetry_.losses.read(), 1u);
-  const auto unseen = telemetry_.unseen.read();
+  EXPECT_EQ(telemetry_.display.losses.read(), 1u);
+  const auto unseen = telemetry_.display.unseen.read();
   EXPECT_GT(unseen, 5u);
   display_->plugged = true;
   push(50, 50);  // a second: the wait was half of one
   end();
   EXPECT_EQ(display_->opened, 2);
-  EXPECT_LT(telemetry_.unseen.read(), unseen + 45);
+  EXPECT_LT(telemetry_.display.unseen.read(), unseen + 45);
 }
 
 TEST_F(DisplayStageTest, WhatIsPluggedIsTriedAtOnce) {
@@ -162,8 +162,8 @@ TEST_F(DisplayStageTest, WhatIsPluggedIsTriedAtOnce) {
   push(10, 50);
   end();
   EXPECT_EQ(display_->opened, 1);
-  EXPECT_GT(telemetry_.shown.read(), 4u);
-  EXPECT_EQ(telemetry_.losses.read(), 0u) << "it was never there";
+  EXPECT_GT(telemetry_.display.shown.read(), 4u);
+  EXPECT_EQ(telemetry_.display.losses.read(), 0u) << "it was never there";
 }
 
 TEST_F(DisplayStageTest, AScreenWithoutVerticalBlanksIsLost) {
@@ -172,7 +172,7 @@ TEST_F(DisplayStageTest, AScreenWithoutVerticalBlanksIsLost) {
   display_->blanks = false;
   push(3, 50);
   std::this_thread::sleep_for(std::chrono::milliseconds(2500));
-  EXPECT_EQ(telemetry_.losses.read(), 1u);
+  EXPECT_EQ(telemetry_.display.losses.read(), 1u);
   display_->blanks = true;
   end();
 }
