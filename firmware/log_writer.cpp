@@ -95,14 +95,13 @@ std::unique_ptr<spdlog::logger> make_logger(const LogOptions& options) {
   return logger;
 }
 
-// What to add to a monotonic instant to get UTC; asked anew each time, the wall clock may be set.
-std::int64_t wall_offset_ns() {
+}  // namespace
+
+std::int64_t wall_offset_ns() noexcept {
   timespec wall{};
   clock_gettime(CLOCK_REALTIME, &wall);
   return wall.tv_sec * clock::kSecond_ns + wall.tv_nsec - clock::now_ns();
 }
-
-}  // namespace
 
 LogWriter::LogWriter(const LogOptions& options)
     : least_(options.least),

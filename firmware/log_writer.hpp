@@ -28,6 +28,10 @@ struct LogOptions {
   log::Level least = log::Level::info;
 };
 
+// What to add to a CLOCK_MONOTONIC instant to get UTC since the epoch, for who reads a log; asked anew
+// each time, the wall clock may be set. Any thread.
+std::int64_t wall_offset_ns() noexcept;
+
 // Every 100 ms takes all lines from hal/log's ring and writes them with their UTC time,
 // "2026-11-21T06:48:31.123Z W text". Lines that found the ring full are counted, and the count is
 // written. At most one LogWriter at a time: the ring has one reader.

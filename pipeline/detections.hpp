@@ -4,11 +4,16 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace gantry {
 
 enum class ObjectClass : std::uint8_t { ball, person, referee, other };
 inline constexpr int kObjectClasses = 4;
+constexpr std::string_view name_of(ObjectClass object) {
+  constexpr std::string_view names[] = {"ball", "person", "referee", "other"};
+  return names[static_cast<int>(object)];
+}
 
 struct Detection {
   float x = 0, y = 0;           // centre, panorama pixels

@@ -20,11 +20,6 @@ struct DetectOptions {
   bool fit = false, json = false;
 };
 
-const char* name_of(ObjectClass object) {
-  constexpr const char* kNames[] = {"ball", "person", "referee", "other"};
-  return kNames[static_cast<std::size_t>(object)];
-}
-
 nlohmann::ordered_json to_json(const Detection& d) {
   return {{"class", name_of(d.object)}, {"confidence", d.confidence}, {"x", d.x}, {"y", d.y},
           {"width", d.width},           {"height", d.height}};

@@ -3,6 +3,7 @@
 // A link gives up its oldest item when live, and waits when files are filmed fast (see link.hpp).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "pipeline/decision.hpp"
 #include "pipeline/delay_ring.hpp"
 #include "pipeline/detections.hpp"
 #include "pipeline/frames.hpp"
@@ -27,6 +28,8 @@ using RingLink = Link<PanoramaFrame, 8>;        // the pacer wakes at each
 using AnalysisLink = Link<PanoramaFrame, 1>;    // the latest wins
 using CompletionLink = Link<PanoramaFrame, 8>;  // watched for their end on the device
 using DetectionsLink = Link<Detections, 4>;
+using DetectionLogLink = Link<Detections, 8>;  // the writer may hiccup for as many analyses
+using DecisionLogLink = Link<Decision, 32>;
 using RenderLink = Link<RenderJob, 4>;
 using PresentLink = Link<ViewFrame, 4>;
 using OutputLink = Link<ViewFrame, 12>;  // an encoder may hiccup for 0.4 s
