@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   int status = 0;
   add_run(app, status);
+  add_control(app, status);
   add_stitch(app, status);
   add_sim(app, status);
   add_detect(app, status);

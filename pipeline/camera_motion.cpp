@@ -26,9 +26,9 @@ CameraMotion::CameraMotion(const ViewLimits& limits, const MotionLimits& motion)
       axis_{motion.yaw, motion.pitch, motion.field_of_view},
       pose_(limits.home()) {}
 
-void CameraMotion::start(const CameraPose& pose) noexcept {
+void CameraMotion::start(const CameraPose& pose, const CameraPose& speed) noexcept {
   pose_ = limits_.clamp(pose);
-  speed_ = {};
+  speed_ = axes(speed);
 }
 
 CameraMotion::Axes CameraMotion::wanted_speed(const Axes& target, const Axes& target_speed,

@@ -17,8 +17,8 @@ class CameraMotion {
   // `limits` must outlive it.
   CameraMotion(const ViewLimits& limits, const MotionLimits& motion);
 
-  // Starts at rest at a pose that fits.
-  void start(const CameraPose& pose) noexcept;
+  // Starts at a pose that fits, at rest or with a speed (rad/s).
+  void start(const CameraPose& pose, const CameraPose& speed = {}) noexcept;
   // One step of `seconds` > 0 towards a target that fits and moves with `target_speed` (rad/s).
   // Speed and acceleration are differences of poses over `seconds`; their limits hold exactly as long
   // as the steps are of one length, and the view limits always.

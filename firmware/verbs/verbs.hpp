@@ -11,6 +11,7 @@ class App;
 namespace gantry {
 
 void add_run(CLI::App& app, int& status);      // films
+void add_control(CLI::App& app, int& status);  // steers a gantry that films
 void add_stitch(CLI::App& app, int& status);   // pictures to one panorama
 void add_sim(CLI::App& app, int& status);      // frames and truth of a simulated match
 void add_detect(CLI::App& app, int& status);   // a network on pictures
