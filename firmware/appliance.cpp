@@ -8,12 +8,14 @@
 
 #include <fmt/format.h>
 
+#include "firmware/log_writer.hpp"
 #include "firmware/media.hpp"
 #include "hal/camera/sim_camera.hpp"
 #include "hal/clock/clock.hpp"
 #include "hal/display/kms_display.hpp"
 #include "hal/display/null_display.hpp"
 #include "hal/log/log.hpp"
+#include "pipeline/operated_director.hpp"
 
 namespace gantry {
 namespace {
@@ -29,6 +31,7 @@ constexpr std::uint32_t kFetchedPanoramas = 4;
 constexpr std::uint32_t kViewSurfaces = RenderLink::capacity() + PresentLink::capacity() + 4;
 // Of a display: in its link, one ahead, being prepared, on its way, on the screen.
 constexpr std::uint32_t kDisplayPictures = DisplayLink::capacity() + 4;
+constexpr std::uint32_t kDebugSurfaces = OutputLink::capacity() + 4;
 // A view is asked for this many intervals before it is due.
 constexpr double kLeadIntervals = 2.5;
 // From capture to panorama, at most; measured 6 ms to 70 ms on two loaded cores.
@@ -47,9 +50,13 @@ Appliance::Appliance(const Config& config)
   budget_memory();
   make_panorama();
   make_analysis();
+  make_debug();
   make_view();
   make_display();
+  make_detection_log();
   make_outputs();
+  if (!config_.control_socket.empty())
+    control_.emplace(config_.control_socket, commands_, statuses_);
 }
 
 Appliance::~Appliance() {
@@ -137,6 +144,10 @@ void Appliance::budget_memory() {
     if (!shared && records_panorama())
       b.add("panoramas, pinned", kFetchedPanoramas, panorama.bytes(), Where::pinned);
     b.add("views", view_count(), view.bytes(), where);
+    if (const OutputConfig* debug = output_of(OutputConfig::Kind::debug))
+      b.add("debug pictures", kDebugSurfaces,
+            nv12_layout(debug->width, debug_height(rig_.rig.panorama, debug->width)).bytes(),
+            where);
     return b;
   };
   budget_ = count(config_.delay_s);
@@ -171,17 +182,18 @@ std::uint32_t Appliance::view_count() const {
 }
 
 std::uint32_t Appliance::panoramas_outside_ring() const {
-  return kPanoramasOutsideRing +
-         (shows_panorama() ? PresentLink::capacity() + kDisplayPictures : 0);
+  return static_cast<std::uint32_t>(
+      kPanoramasOutsideRing + (shows_panorama() ? PresentLink::capacity() + kDisplayPictures : 0) +
+      (output_of(OutputConfig::Kind::debug) ? DebugLink::capacity() + 2 : 0));
 }
 
 bool Appliance::shows_panorama() const {
   return config_.display.on && config_.display.screen.layout == ScreenLayout::camera_and_panorama;
 }
 
-bool Appliance::records_panorama() const {
-  return std::any_of(config_.outputs.begin(), config_.outputs.end(),
-                     [](const OutputConfig& o) { return o.kind == OutputConfig::Kind::panorama; });
+const OutputConfig* Appliance::output_of(OutputConfig::Kind kind) const {
+  const auto found = std::ranges::find(config_.outputs, kind, &OutputConfig::kind);
+  return found == config_.outputs.end() ? nullptr : &*found;
 }
 
 void Appliance::make_panorama() {
@@ -224,8 +236,30 @@ void Appliance::make_analysis() {
       std::make_unique<Detector>(device_, *plan_, detector, rig_.rig.panorama,
                                  panoramas_->slot(0).layout, rig_.rig.matrix, rig_.rig.range);
   analyse_stage_.emplace(to_analyse_, *detector_, config_.analyse_every, detections_,
-                         analysis_progress_, pace_wake_, config_.pace == Pace::real_time,
-                         telemetry_);
+                         config_.detection_log.wanted() ? &log_found_ : nullptr, analysis_progress_,
+                         pace_wake_, config_.pace == Pace::real_time, telemetry_);
+}
+
+OverlaySceneConfig Appliance::overlay_scene() const {
+  OverlaySceneConfig scene{rig_.rig.panorama,
+                           config_.view_width,
+                           config_.view_height,
+                           rig_.rig.matrix,
+                           rig_.rig.range,
+                           config_.delay_s,
+                           {}};
+  if (config_.pace == Pace::real_time) scene.wall_offset_ns = wall_offset_ns();
+  return scene;
+}
+
+// Before the pacing stage, which feeds it; its output is made with the others.
+void Appliance::make_debug() {
+  const OutputConfig* output = output_of(OutputConfig::Kind::debug);
+  if (!output) return;
+  const auto layout = nv12_layout(output->width, debug_height(rig_.rig.panorama, output->width));
+  debug_.emplace(when_full_);
+  debug_->surfaces = make_surface_pool(device_, layout, kDebugSurfaces, gpu::Access::download);
+  debug_->picture.emplace(device_, panoramas_->slot(0).layout, layout, overlay_scene());
 }
 
 void Appliance::make_view() {
@@ -233,22 +267,33 @@ void Appliance::make_view() {
   const auto view = nv12_layout(config_.view_width, config_.view_height);
   const ViewLimits limits(panorama, view.width, view.height, mesh_.covered_top,
                           mesh_.covered_bottom);
-  director_ = make_director(config_.director, panorama, limits);
+  if (config_.control_socket.empty())
+    director_ = make_director(config_.director, panorama, limits);
+  else
+    director_ = std::make_unique<OperatedDirector>(config_.director, panorama, limits,
+                                                   config_.hand_back_s, commands_, statuses_);
   // Pictures may come in a burst of what the link holds.
   ring_.emplace(ring_capacity(pacer_options()) + RingLink::capacity());
   pacer_.emplace(pacer_options());
   const bool behind = config_.detect && config_.pace == Pace::fast;
-  pace_stage_.emplace(to_ring_, detections_, pace_wake_, *ring_, *pacer_, *director_, to_render_,
+  const DecisionReaders readers{&to_render_, debug_ ? &debug_->asked : nullptr,
+                                config_.detection_log.wanted() ? &log_decided_ : nullptr};
+  pace_stage_.emplace(to_ring_, detections_, pace_wake_, *ring_, *pacer_, *director_, readers,
                       config_.pace == Pace::real_time, behind ? &analysis_progress_ : nullptr);
   // A screen shows the views' own pages where it can, so they come from a heap that it can import.
   const auto heap = config_.display.on ? open_first_heap() : nullptr;
   views_ = make_surface_pool(device_, view, view_count(), gpu::Access::download, heap.get());
   VirtualCameraConfig camera;
   camera.profile = true;
+  if (config_.overlay_on_view) {
+    camera.host_reads = false;  // the overlay brings the view to the host when it is drawn
+    view_overlay_.emplace(device_, view, overlay_scene());
+  }
   virtual_camera_.emplace(device_, panorama, panoramas_->slot(0).layout, view, camera);
   slate_.emplace(device_, rig_.rig.range);
-  render_stage_.emplace(to_render_, *virtual_camera_, *slate_, *views_, to_present_,
-                        when_full_ == WhenFull::wait, shows_panorama(), telemetry_);
+  render_stage_.emplace(to_render_, *virtual_camera_, view_overlay_ ? &*view_overlay_ : nullptr,
+                        *slate_, *views_, to_present_, when_full_ == WhenFull::wait,
+                        shows_panorama(), telemetry_);
 }
 
 void Appliance::make_display() {
@@ -265,14 +310,28 @@ void Appliance::make_display() {
                      config_.pace == Pace::real_time, telemetry_);
 }
 
+void Appliance::make_detection_log() {
+  if (!config_.detection_log.wanted()) return;
+  const double rate = 1e9 / static_cast<double>(pairer_->interval_ns());
+  DetectionLogOptions options = config_.detection_log;
+  options.waiting = ring_->capacity() + DetectionLogLink::capacity();
+  detection_log_.emplace(options,
+                         detection_log::Header{rig_.rig.panorama, config_.view_width,
+                                               config_.view_height, rate, config_.delay_s},
+                         log_found_, log_decided_, log_wake_);
+}
+
 void Appliance::make_outputs() {
   const double rate = 1e9 / static_cast<double>(pairer_->interval_ns());
   std::vector<ViewOutput> views;
   for (const auto& output : config_.outputs) {
     EncoderConfig encoder = output.encoder;
     const bool panorama = output.kind == OutputConfig::Kind::panorama;
-    encoder.width = panorama ? rig_.rig.panorama.width : config_.view_width;
-    encoder.height = panorama ? rig_.rig.panorama.height : config_.view_height;
+    const bool debug = output.kind == OutputConfig::Kind::debug;
+    encoder.width = panorama ? rig_.rig.panorama.width : debug ? output.width : config_.view_width;
+    encoder.height = panorama ? rig_.rig.panorama.height
+                     : debug  ? debug_height(rig_.rig.panorama, output.width)
+                              : config_.view_height;
     encoder.frames_per_second = rate;
     encoder.matrix = rig_.rig.matrix;
     encoder.range = rig_.rig.range;
@@ -293,6 +352,12 @@ void Appliance::make_outputs() {
         throw std::runtime_error(config_.file.string() +
                                  ": output: one panorama recording at most");
       wire(panorama_output_.emplace(), &PanoramaFrame::capture_ns);
+    } else if (debug) {
+      if (debug_->stage)
+        throw std::runtime_error(config_.file.string() + ": output: one debug recording at most");
+      wire(debug_->output, &ViewFrame::presentation_ns);
+      debug_->stage.emplace(debug_->asked, *debug_->picture, *debug_->surfaces,
+                            *debug_->output.link, when_full_ == WhenFull::wait, telemetry_);
     } else {
       wire(view_outputs_.emplace_back(), &ViewFrame::presentation_ns);
       views.push_back({view_outputs_.back().link.get(), output.slate});

@@ -3,6 +3,7 @@
 //   camera ─ capture ─┐
 //   camera ─ capture ─┴ pair ─ stitch ─┬───────────── delay ring ─ pace ─ render ─ present ─┬ output
 //                                      ├─ analyse ─── detections ───┘                       └ output
+//                                      │       └── detection log ── decisions ──┘
 //                                      ├─ completion (times)
 //                                      └─ output (the panorama itself)
 // and from present, beside the outputs: the display
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "firmware/config.hpp"
+#include "firmware/control_socket.hpp"
 #include "firmware/health.hpp"
 #include "firmware/memory_budget.hpp"
 #include "firmware/run_report.hpp"
@@ -24,6 +26,7 @@
 #include "pipeline/colour_match.hpp"
 #include "pipeline/stages/analyse_stage.hpp"
 #include "pipeline/stages/capture_stage.hpp"
+#include "pipeline/stages/debug_stage.hpp"
 #include "pipeline/stages/display_stage.hpp"
 #include "pipeline/stages/output_stage.hpp"
 #include "pipeline/stages/pace_stage.hpp"
@@ -62,6 +65,16 @@ struct DisplayLine {
 using ViewOutputLine = OutputLine<ViewFrame, OutputLink::capacity()>;
 using PanoramaOutputLine = OutputLine<PanoramaFrame, PanoramaOutputLink::capacity()>;
 
+// The debug recording: its own pictures, made beside the view's.
+struct DebugLine {
+  explicit DebugLine(WhenFull when_full) : asked(when_full) {}
+  DebugLink asked;
+  std::unique_ptr<SurfacePool> surfaces;
+  std::optional<DebugPicture> picture;
+  std::optional<DebugStage> stage;
+  ViewOutputLine output;
+};
+
 class Appliance {
  public:
   // Throws std::exception naming the file, key or device and what would be right.
@@ -99,6 +112,7 @@ class Appliance {
   void make_analysis();
   void make_view();
   void make_display();
+  void make_detection_log();
   void make_outputs();
   void make_threads();
   // `idle`: has nothing to do; asked by the health check.
@@ -106,9 +120,12 @@ class Appliance {
                     std::function<bool()> idle);
   bool pace_ended() const noexcept;
   PacerOptions pacer_options() const;
-  bool records_panorama() const;
   bool shows_panorama() const;
   std::uint32_t view_count() const, panoramas_outside_ring() const;
+  const OutputConfig* output_of(OutputConfig::Kind kind) const;
+  bool records_panorama() const { return output_of(OutputConfig::Kind::panorama); }
+  OverlaySceneConfig overlay_scene() const;
+  void make_debug();
   void report_cameras(RunReport& report) const;
   void report_drops(RunReport& report) const;
   void report_memory(RunReport& report) const;
@@ -146,6 +163,8 @@ class Appliance {
   std::unique_ptr<Detector> detector_;
   AnalysisLink to_analyse_{when_full_};
   DetectionsLink detections_{when_full_, &pace_wake_};
+  Signal log_wake_;
+  DetectionLogLink log_found_{when_full_, &log_wake_};
   AnalysisProgress analysis_progress_;
   std::optional<AnalyseStage> analyse_stage_;
 
@@ -153,21 +172,32 @@ class Appliance {
   RingLink to_ring_{when_full_, &pace_wake_};
   std::optional<DelayRing> ring_;
   std::optional<Pacer> pacer_;
+  ControlCommands commands_;
+  ControlStatuses statuses_;
   std::unique_ptr<Director> director_;
   RenderLink to_render_{when_full_};
+  DecisionLogLink log_decided_{when_full_, &log_wake_};
   std::optional<PaceStage> pace_stage_;
   std::unique_ptr<SurfacePool> views_;
   std::optional<VirtualCamera> virtual_camera_;
+  std::optional<ViewOverlay> view_overlay_;
   std::optional<Slate> slate_;
   PresentLink to_present_{when_full_};
   std::optional<RenderStage> render_stage_;
   std::optional<PresentStage> present_stage_;
+
+  // --- what was found and decided, to files
+  std::optional<DetectionLog> detection_log_;
 
   // --- outputs
   std::unique_ptr<SurfacePool> fetched_;
   std::optional<HostFetch> fetch_;
   std::vector<ViewOutputLine> view_outputs_;
   std::optional<PanoramaOutputLine> panorama_output_;
+  std::optional<DebugLine> debug_;
+
+  // --- the operator; a thread of its own, which ends last
+  std::optional<ControlSocket> control_;
 
   std::optional<DisplayLine> display_;
 

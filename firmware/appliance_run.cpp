@@ -60,6 +60,14 @@ void Appliance::make_threads() {
     start_thread(
         "display", ThreadRole::submission, [this] { return display_->stage->step(); },
         [this] { return display_->wake.awaited(); });
+  if (debug_)
+    start_thread(
+        "debug", ThreadRole::submission, [this] { return debug_->stage->step(); },
+        [this] { return debug_->asked.idle(); });
+  if (detection_log_)
+    start_thread(
+        "detection log", ThreadRole::io, [this] { return detection_log_->step(); },
+        [this] { return log_wake_.awaited(); });
   const auto start_output = [this](std::string name, auto& line) {
     start_thread(
         std::move(name), ThreadRole::codec, [stage = line.stage.get()] { return stage->step(); },
@@ -68,6 +76,7 @@ void Appliance::make_threads() {
   for (std::size_t i = 0; i < view_outputs_.size(); ++i)
     start_output("encode " + std::to_string(i), view_outputs_[i]);
   if (panorama_output_) start_output("encode pano", *panorama_output_);
+  if (debug_) start_output("encode debug", debug_->output);
 }
 
 // The frame path has to be quick. What waits for devices, disks and peers, or thinks, is a helper: the
@@ -78,7 +87,8 @@ void Appliance::watch(Health& health) {
     const Thread& thread = *threads_[i];
     const std::string& name = thread.options().name;
     const bool helper = i < cameras_.size() || thread.options().role == ThreadRole::codec ||
-                        name == "detect" || name == "display";
+                        thread.options().role == ThreadRole::io || name == "detect" ||
+                        name == "debug" || name == "display";
     health.add(name, seconds(helper ? config_.helper_stall_s : config_.stall_s),
                [&thread, &idle = idle_[i]] {
                  return Health::Sign{thread.progress(), thread.ended() || idle()};
@@ -201,7 +211,13 @@ void Appliance::report_drops(RunReport& r) const {
   r.drops["never_shown"] = pacer_->counts().skipped;
   r.drops["analysis_skipped"] = to_analyse_.dropped() + telemetry_.analysis_skipped.read();
   r.drops["detections_link"] = detections_.dropped();
+  if (detection_log_) {
+    r.drops["detection_log"] = log_found_.dropped() + detection_log_->refused();
+    r.drops["decision_log"] = log_decided_.dropped();
+    r.detections_logged = detection_log_->written();
+  }
   r.drops["render_link"] = to_render_.dropped();
+  if (debug_) r.drops["debug"] = debug_->asked.dropped() + telemetry_.debug_dropped.read();
   r.drops["view_surfaces"] = telemetry_.view_pool_dropped.read();
   r.drops["render"] = telemetry_.render_failed.read();
   r.drops["present_link"] = to_present_.dropped();
@@ -286,6 +302,7 @@ RunReport Appliance::report() const {
   report_display(r);
   for (const auto& line : view_outputs_) r.outputs.push_back(describe(line));
   if (panorama_output_) r.outputs.push_back(describe(*panorama_output_));
+  if (debug_) r.outputs.push_back(describe(debug_->output));
   rusage used{};
   getrusage(RUSAGE_SELF, &used);
   r.cpu_s = static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +

@@ -220,8 +220,13 @@ void read_recordings(TomlReader t, Config& c) {
 
 OutputConfig read_output(TomlReader t, const Config& c) {
   OutputConfig o;
-  o.kind = t.choice("picture", {"view", "panorama"}, 0) == 0 ? OutputConfig::Kind::view
-                                                             : OutputConfig::Kind::panorama;
+  constexpr OutputConfig::Kind kinds[] = {OutputConfig::Kind::view, OutputConfig::Kind::panorama,
+                                          OutputConfig::Kind::debug};
+  o.kind = kinds[t.choice("picture", {"view", "panorama", "debug"}, 0)];
+  if (o.kind == OutputConfig::Kind::debug) {
+    o.width = static_cast<int>(t.integer("width", 64, 8192, 1900));
+    if (o.width % 2) t.fail("width", "must be even");
+  }
   const auto path = t.text("path");
   const bool url = is_url(path);
   o.encoder.path = with_key(t, url ? path : recording_path(t, c, path).string(),
@@ -255,6 +260,11 @@ void read_display(TomlReader t, Config& c) {
   t.finish();
 }
 
+void read_overlay(TomlReader t, Config& c) {
+  c.overlay_on_view = t.flag("view", false);
+  t.finish();
+}
+
 void read_run(TomlReader t, Config& c) {
   c.pace = t.choice("pace", {"real_time", "fast"}, 0) == 0 ? Pace::real_time : Pace::fast;
   c.duration_s = t.number("duration", 0, 1e6, 0);
@@ -264,6 +274,23 @@ void read_run(TomlReader t, Config& c) {
   c.real_time_priority = static_cast<int>(t.integer("real_time_priority", 0, 90, 0));
   c.panorama_picture = beside(t, t.text("panorama_picture", ""));
   c.report_file = beside(t, t.text("report", ""));
+  t.finish();
+}
+
+void read_control(TomlReader t, Config& c) {
+  c.control_socket = beside(t, t.text("socket", ""));
+  c.hand_back_s = t.number("hand_back", 0, 86'400, 20);
+  t.finish();
+}
+
+void read_detection_log(TomlReader t, Config& c) {
+  c.detection_log.json = beside(t, t.text("file", ""));
+  c.detection_log.tsv = beside(t, t.text("tsv", ""));
+  c.detection_log.file_bytes =
+      static_cast<std::size_t>(t.number("megabytes", 0.1, 10'000, 64) * 1e6);
+  c.detection_log.files = static_cast<std::size_t>(t.integer("files", 1, 1000, 4));
+  if (c.detection_log.wanted() && !c.detect)
+    t.fail("file", "there is nothing to log without a detector: set detector.enabled");
   t.finish();
 }
 
@@ -303,9 +330,12 @@ Config parse_config(std::string_view text, const std::filesystem::path& file) {
   c.colour_match = t.flag("colour_match", true);
   read_detector(t.table("detector"), c);
   read_director(t.table("director"), c);
+  read_control(t.table("control"), c);
+  read_overlay(t.table("overlay"), c);
   read_recordings(t.table("recordings"), c);
   for (auto& output : t.tables("output")) c.outputs.push_back(read_output(std::move(output), c));
   read_display(t.table("display"), c);
+  read_detection_log(t.table("detection_log"), c);
   read_log(t.table("log"), c);
   read_health(t.table("health"), c);
   t.finish();

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "firmware/detection_log.hpp"
 #include "firmware/rig_file.hpp"
 #include "hal/camera/sim_camera.hpp"
 #include "hal/display/display.hpp"
@@ -38,8 +39,9 @@ struct CameraConfig {
 };
 
 struct OutputConfig {
-  enum class Kind { view, panorama };
+  enum class Kind { view, panorama, debug };
   Kind kind = Kind::view;
+  int width = 1900;        // debug: pixels; its height follows from the panorama's shape
   bool slate = false;      // record the waiting slate too
   std::string shown_path;  // without a stream's key: for logs and the report
   EncoderConfig encoder;
@@ -75,6 +77,7 @@ struct Config {
   DirectorConfig director;
   int view_width = 1920, view_height = 1080;
 
+  bool overlay_on_view = false;
   std::vector<OutputConfig> outputs;
   DisplaySettings display;
   std::filesystem::path panorama_picture;  // PNG of the last panorama; empty: none
@@ -91,6 +94,11 @@ struct Config {
   std::filesystem::path recordings_folder;  // empty: outputs stand where their paths say
   std::int64_t recordings_keep_free_bytes = 2'000'000'000;
   std::string recordings_protected = ".keep";  // the ending of the marker beside a protected one
+
+  DetectionLogOptions detection_log;
+
+  std::filesystem::path control_socket;  // empty: none
+  double hand_back_s = 20;               // 0: when it is released
 
   bool lock_memory = true;
   int real_time_priority = 0;  // SCHED_FIFO of the frame threads; 0: none

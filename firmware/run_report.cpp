@@ -127,6 +127,7 @@ std::string to_json(const RunReport& r) {
                                     {"heap_bytes", r.steady->heap_bytes},
                                     {"outstanding_bytes", r.steady->outstanding_bytes},
                                     {"resident_bytes", r.steady->resident_bytes}};
+  if (r.detections_logged) json["detections_logged"] = *r.detections_logged;
   if (r.tiles)
     json["tiles"] = {{"planned", r.tiles->planned},
                      {"analysed", r.tiles->analysed},

@@ -56,6 +56,7 @@ struct RunReport {
     std::uint64_t planned = 0, analysed = 0;  // of the panorama; over all analyses
     double longest_unseen_s = 0;              // of any tile, between two looks at it
   };
+  std::optional<std::uint64_t> detections_logged;    // analyses, with a detection log
   std::optional<Tiles> tiles;                        // with a detector
   std::uint64_t asked_frames = 0, asked_slates = 0;  // by the pacer; repeats come on top
   std::map<std::string, std::uint64_t> drops;        // by stage

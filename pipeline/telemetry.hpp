@@ -48,7 +48,7 @@ struct Telemetry {
   Counter paired, panorama_pool_dropped, stitch_failed, stitched;
   Counter analysed, analysis_skipped, analysis_failed, tiles_analysed;
   std::atomic<std::int64_t> longest_unseen_ns{0};  // of any tile, between two looks at it
-  Counter presented, late, slates, view_pool_dropped, render_failed;
+  Counter presented, late, slates, view_pool_dropped, render_failed, debug_dropped;
 
   FirstInstants first;
   std::atomic<bool> device_lost{

@@ -11,6 +11,7 @@ bool AnalyseStage::step() noexcept {
   PanoramaFrame panorama;
   if (!in_.pop_wait(panorama)) {
     out_.close();
+    if (log_) log_->close();
     return false;
   }
   if (failed_ || panorama.number % every_ != 0)
@@ -42,6 +43,7 @@ void AnalyseStage::analyse(const PanoramaFrame& panorama) noexcept {
   telemetry_.bytes_moved.add(traffic.tiles_read + traffic.tensor_written);
   telemetry_.bytes_floor.add(traffic.tiles_read + traffic.tensor_written);
   out_.push(Detections(found_));
+  if (log_) log_->push(Detections(found_));
 }
 
 }  // namespace gantry

@@ -11,13 +11,16 @@ namespace gantry {
 class AnalyseStage {
  public:
   // `every`: analyse panoramas whose number is a multiple of it. `passed` is rung when `progress`
-  // has moved. `live`: captures have instants of the clock.
+  // has moved. `log`: takes the findings too; may be null. `live`: captures have instants of the
+  // clock.
   AnalyseStage(AnalysisLink& in, Detector& detector, int every, DetectionsLink& out,
-               AnalysisProgress& progress, Signal& passed, bool live, Telemetry& telemetry)
+               DetectionLogLink* log, AnalysisProgress& progress, Signal& passed, bool live,
+               Telemetry& telemetry)
       : in_(in),
         detector_(detector),
         every_(static_cast<std::uint64_t>(every)),
         out_(out),
+        log_(log),
         progress_(progress),
         passed_(passed),
         live_(live),
@@ -34,6 +37,7 @@ class AnalyseStage {
   Detector& detector_;
   std::uint64_t every_;
   DetectionsLink& out_;
+  DetectionLogLink* log_;
   AnalysisProgress& progress_;
   Signal& passed_;
   bool live_;

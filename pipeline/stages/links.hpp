@@ -11,10 +11,10 @@
 
 namespace gantry {
 
-// What the pacing thread asks the renderer for.
+// What the pacing thread asks the renderer and the debug recording for.
 struct RenderJob {
-  PanoramaFrame panorama;  // empty surface: a slate
-  CameraPose pose;
+  PanoramaFrame panorama;            // empty surface: a slate
+  Decision decision;                 // where to look, and why
   std::int64_t capture_ns = 0;       // of the moment shown
   std::int64_t presentation_ns = 0;  // when it is due
   std::uint64_t number = 0;
@@ -31,6 +31,7 @@ using DetectionsLink = Link<Detections, 4>;
 using DetectionLogLink = Link<Detections, 8>;  // the writer may hiccup for as many analyses
 using DecisionLogLink = Link<Decision, 32>;
 using RenderLink = Link<RenderJob, 4>;
+using DebugLink = Link<RenderJob, 2>;  // each holds a panorama that the ring may have given up
 using PresentLink = Link<ViewFrame, 4>;
 using OutputLink = Link<ViewFrame, 12>;  // an encoder may hiccup for 0.4 s
 using PanoramaOutputLink = Link<PanoramaFrame, 12>;

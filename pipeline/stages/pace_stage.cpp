@@ -20,7 +20,7 @@ bool PaceStage::step() noexcept {
   }
   const Presentation p = pacer_.next(ring_, clock::now_ns(), ended());
   if (p.kind == Presentation::Kind::end || abandoned_.load(std::memory_order_relaxed)) {
-    out_.close();
+    close();
     return false;
   }
   if (p.kind != Presentation::Kind::wait)
@@ -28,6 +28,12 @@ bool PaceStage::step() noexcept {
   else if (!take_panorama())
     wake_.wait(epoch, p.wake_ns);
   return true;
+}
+
+void PaceStage::close() noexcept {
+  readers_.render->close();
+  if (readers_.debug) readers_.debug->close();
+  if (readers_.log) readers_.log->close();
 }
 
 void PaceStage::abandon() noexcept {
@@ -71,10 +77,14 @@ void PaceStage::ask_for(const Presentation& p) noexcept {
     // A picture that stands still must not be taken for the match.
   } else if (const PanoramaFrame* panorama = ring_.at(p.capture_ns)) {
     job.panorama = share(*panorama);
-    job.pose = director_.decide(p.capture_ns).pose;
+    job.decision = director_.decide(p.capture_ns);
+    if (readers_.log) readers_.log->push(Decision(job.decision));
+    if (readers_.debug)
+      readers_.debug->push({share(*panorama), job.decision, job.capture_ns, job.presentation_ns,
+                            job.number, job.slate_s});
   }
   ring_.evict_before(pacer_.shown_ns());
-  out_.push(std::move(job));
+  readers_.render->push(std::move(job));
 }
 
 }  // namespace gantry

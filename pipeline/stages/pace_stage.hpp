@@ -17,13 +17,20 @@ struct AnalysisProgress {
   std::atomic<std::int64_t> passed_ns{INT64_MIN};  // capture instant of the last one looked at
 };
 
+// Who is told of every frame shown.
+struct DecisionReaders {
+  RenderLink* render = nullptr;
+  DebugLink* debug = nullptr;      // null: no debug recording
+  DecisionLogLink* log = nullptr;  // null: no detection log
+};
+
 class PaceStage {
  public:
   // `wake` is rung by both links and, with `behind`, by the analysis. `live`: the clock decides;
   // otherwise panoramas come into the ring as their places get free. `behind`: null when live or
   // without a detector.
   PaceStage(RingLink& panoramas, DetectionsLink& detections, Signal& wake, DelayRing& ring,
-            Pacer& pacer, Director& director, RenderLink& out, bool live,
+            Pacer& pacer, Director& director, DecisionReaders readers, bool live,
             const AnalysisProgress* behind)
       : panoramas_(panoramas),
         detections_(detections),
@@ -31,7 +38,7 @@ class PaceStage {
         ring_(ring),
         pacer_(pacer),
         director_(director),
-        out_(out),
+        readers_(readers),
         live_(live),
         behind_(behind) {}
 
@@ -48,6 +55,7 @@ class PaceStage {
   bool take_panorama() noexcept;
   bool ended() const noexcept { return panoramas_.finished() && !held_.surface; }
   bool analysed(const PanoramaFrame& frame) const noexcept;
+  void close() noexcept;
   void ask_for(const Presentation& presentation) noexcept;
 
   RingLink& panoramas_;
@@ -56,7 +64,7 @@ class PaceStage {
   DelayRing& ring_;
   Pacer& pacer_;
   Director& director_;
-  RenderLink& out_;
+  DecisionReaders readers_;
   bool live_;
   const AnalysisProgress* behind_;
   PanoramaFrame held_;  // behind the analysis

@@ -40,12 +40,13 @@ Status RenderStage::draw(const RenderJob& job, SurfaceRef surface, ViewFrame& vi
     return slate_.render(Slate::waiting_text(job.slate_s, job.delay_s, text), std::move(surface),
                          view);
   }
-  Status status = camera_.render(job.panorama, job.pose, std::move(surface), view);
+  Status status = camera_.render(job.panorama, job.decision.pose, std::move(surface), view);
   if (status == Status::dropped) {  // too much is in flight: wait for the device, the link drops
     camera_.drain();
     surface = acquire(views_, wait_for_surface_);
-    if (surface) status = camera_.render(job.panorama, job.pose, std::move(surface), view);
+    if (surface) status = camera_.render(job.panorama, job.decision.pose, std::move(surface), view);
   }
+  if (status == Status::ok && overlay_) status = overlay_->paint(job.decision, view);
   if (status != Status::ok) return status;
   if (const auto duration_ns = camera_.last_duration_ns()) telemetry_.render.add(duration_ns);
   const auto& traffic = camera_.traffic();

@@ -4,18 +4,22 @@
 #include "pipeline/slate.hpp"
 #include "pipeline/stages/links.hpp"
 #include "pipeline/telemetry.hpp"
+#include "pipeline/view_overlay.hpp"
 #include "pipeline/virtual_camera.hpp"
 
 namespace gantry {
 
 class RenderStage {
  public:
-  // `wait_for_surface`: wait for a free surface instead of dropping the view (files, fast).
-  // `with_panorama`: views take their panorama along, for the display.
-  RenderStage(RenderLink& in, VirtualCamera& camera, Slate& slate, SurfacePool& views,
-              PresentLink& out, bool wait_for_surface, bool with_panorama, Telemetry& telemetry)
+  // `overlay`: drawn over every view; may be null. `wait_for_surface`: wait for a free surface instead
+  // of dropping the view (files, fast). `with_panorama`: views take their panorama along, for the
+  // display.
+  RenderStage(RenderLink& in, VirtualCamera& camera, ViewOverlay* overlay, Slate& slate,
+              SurfacePool& views, PresentLink& out, bool wait_for_surface, bool with_panorama,
+              Telemetry& telemetry)
       : in_(in),
         camera_(camera),
+        overlay_(overlay),
         slate_(slate),
         views_(views),
         out_(out),
@@ -31,6 +35,7 @@ class RenderStage {
 
   RenderLink& in_;
   VirtualCamera& camera_;
+  ViewOverlay* overlay_;
   Slate& slate_;
   SurfacePool& views_;
   PresentLink& out_;

@@ -46,6 +46,9 @@ TEST(Config, EveryKeyOfTheParserStandsInTheManual) {
                             "director.motion.yaw",
                             "director.motion.pitch",
                             "director.motion.field_of_view",
+                            "control",
+                            "overlay",
+                            "detection_log",
                             "log",
                             "health",
                             "recordings"}) {
@@ -75,7 +78,7 @@ TEST(Config, EveryKeyOfTheParserStandsInTheManual) {
       ++tables;
     }
   }
-  EXPECT_EQ(tables, 19);
+  EXPECT_EQ(tables, 22);
 }
 
 // A key that is left out has the value that the manual gives: the same configuration comes out.
@@ -131,6 +134,9 @@ TEST(Config, TheManualsValuesAreTheDefaults) {
   EXPECT_NEAR(f.motion.yaw.speed, d.motion.yaw.speed, 1e-12);
   EXPECT_NEAR(f.motion.pitch.acceleration, d.motion.pitch.acceleration, 1e-12);
   EXPECT_NEAR(f.motion.field_of_view.speed, d.motion.field_of_view.speed, 1e-12);
+  EXPECT_EQ(full.control_socket, bare.control_socket);
+  EXPECT_EQ(full.hand_back_s, bare.hand_back_s);
+  EXPECT_EQ(full.overlay_on_view, bare.overlay_on_view);
   const auto &o = full.outputs[0], &p = bare.outputs[0];
   EXPECT_EQ(o.slate, p.slate);
   EXPECT_EQ(o.encoder.encoder, p.encoder.encoder);
@@ -147,6 +153,9 @@ TEST(Config, TheManualsValuesAreTheDefaults) {
   EXPECT_EQ(full.helper_stall_s, bare.helper_stall_s);
   EXPECT_EQ(full.watchdog_device, bare.watchdog_device);
   EXPECT_EQ(full.watchdog_timeout_s, bare.watchdog_timeout_s);
+  EXPECT_EQ(full.detection_log.file_bytes, bare.detection_log.file_bytes);
+  EXPECT_EQ(full.detection_log.files, bare.detection_log.files);
+  EXPECT_FALSE(bare.detection_log.wanted());
 }
 
 TEST(Config, AStreamKeyComesFromItsFileAndIsNeverShown) {
