@@ -39,13 +39,14 @@ class OutputStage {
       encoder_.finish();
       return false;
     }
-    if (!ready() || !bring_to_host(frame) || write(frame) != Status::ok) ++undelivered_;
+    ++offered_;
+    if (ready() && bring_to_host(frame)) write(frame);
     return true;
   }
 
-  // Pictures that came while the output could not be written, or that could not be fetched. The
-  // encoder's thread, or any after its end.
-  std::uint64_t undelivered() const { return undelivered_; }
+  // Pictures that did not reach the file or peer: they came while it could not be written, could not be
+  // fetched, or were in the encoder's hands when it failed. After the end of the thread.
+  std::uint64_t undelivered() const { return offered_ - encoder_.frames_written(); }
 
  private:
   // Whether the encoder is open; where an attempt is due it is made first. The encoder has logged why
@@ -59,16 +60,15 @@ class OutputStage {
     return false;
   }
 
-  Status write(const Frame& frame) noexcept {
+  void write(const Frame& frame) noexcept {
     const auto start_ns = clock::now_ns();
-    const Status status = encoder_.write(frame.surface, frame.*time_of_);
+    encoder_.write(frame.surface, frame.*time_of_);
     const auto end_ns = clock::now_ns();
     busy_.add(end_ns - start_ns);
     if (!encoder_.open())
       recovery_.failed(end_ns);
     else if (encoder_.frames_written() != written_)
       recovery_.works();
-    return status;
   }
 
   bool bring_to_host(Frame& frame) noexcept {
@@ -106,7 +106,7 @@ class OutputStage {
   std::int64_t closed_ns_ = 0;
   Recovery recovery_;
   std::uint64_t written_ = 0;  // pictures, when it was opened last
-  std::uint64_t undelivered_ = 0;
+  std::uint64_t offered_ = 0;
 };
 
 }  // namespace gantry
