@@ -10,13 +10,14 @@
 namespace gantry {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Head>, 6> kNames{
+constexpr std::array<std::pair<std::string_view, Head>, 7> kNames{
     {{"auto", Head::automatic},
      {"yolov8", Head::yolov8},
      {"yolov5", Head::yolov5},
      {"yolox", Head::yolox},
      {"end_to_end", Head::end_to_end},
-     {"footandball", Head::footandball}}};
+     {"footandball", Head::footandball},
+     {"centre_maps", Head::centre_maps}}};
 
 std::string describe(std::span<const HeadTensor> outputs) {
   std::string s;
@@ -93,7 +94,12 @@ HeadDecoder::HeadDecoder(Head head, std::span<const HeadTensor> outputs, int net
                          const std::array<float, kObjectClasses>& confidence)
     : head_(head), width_(network_width), height_(network_height) {
   if (head_ == Head::automatic) choose(outputs);
-  head_ == Head::footandball ? use_maps(outputs) : use_anchors(outputs);
+  if (head_ == Head::footandball)
+    use_maps(outputs);
+  else if (head_ == Head::centre_maps)
+    use_centre_maps(outputs);
+  else
+    use_anchors(outputs);
   map_classes(classes, confidence);
 }
 
@@ -101,6 +107,10 @@ void HeadDecoder::choose(std::span<const HeadTensor> outputs) {
   if (outputs.size() == 3 &&
       std::ranges::all_of(outputs, [](const HeadTensor& t) { return t.shape.size() == 4; })) {
     head_ = Head::footandball;
+    return;
+  }
+  if (outputs.size() >= 2 && outputs.size() % 2 == 0 && outputs[0].shape.size() == 4) {
+    head_ = Head::centre_maps;
     return;
   }
   const auto fits = [](const HeadTensor& t) { return t.shape.size() == 3; };
@@ -161,6 +171,28 @@ void HeadDecoder::use_maps(std::span<const HeadTensor> outputs) {
   classes_ = 2;
 }
 
+void HeadDecoder::use_centre_maps(std::span<const HeadTensor> outputs) {
+  const auto fits = [](const HeadTensor& score, const HeadTensor& box) {
+    return score.shape.size() == 4 && box.shape.size() == 4 && score.shape[1] == 1 &&
+           box.shape[1] == 4 && score.shape[2] > 0 && score.shape[3] > 0 &&
+           score.shape[2] == box.shape[2] && score.shape[3] == box.shape[3];
+  };
+  for (std::size_t i = 0; i + 1 < outputs.size(); i += 2) {
+    const auto& shape = outputs[i].shape;
+    if (!fits(outputs[i], outputs[i + 1]) || width_ % shape[3] != 0 ||
+        width_ / shape[3] * shape[2] != height_)
+      refuse(outputs,
+             fmt::format("head \"centre_maps\" on {}x{} needs pairs of Bx1xhxw and Bx4xhxw, "
+                         "whose cells are squares of whole pixels",
+                         width_, height_));
+    centre_maps_.push_back({static_cast<int>(shape[3]), static_cast<int>(shape[2]),
+                            static_cast<float>(width_ / shape[3])});
+  }
+  if (centre_maps_.empty() || outputs.size() % 2 != 0)
+    refuse(outputs, "head \"centre_maps\" needs two outputs per class");
+  classes_ = static_cast<int>(centre_maps_.size());
+}
+
 void HeadDecoder::map_classes(std::span<const ClassMapping> classes,
                               const std::array<float, kObjectClasses>& confidence) {
   std::vector<ClassMapping> map(classes.begin(), classes.end());
@@ -201,6 +233,11 @@ std::uint64_t HeadDecoder::bytes() const {
   if (head_ == Head::footandball)
     return sizeof(float) * (static_cast<std::uint64_t>(width_ / 16) * (height_ / 16) * 6 +
                             static_cast<std::uint64_t>(width_ / 4) * (height_ / 4) * 2);
+  if (head_ == Head::centre_maps) {
+    std::uint64_t cells = 0;
+    for (const CentreMap& m : centre_maps_) cells += static_cast<std::uint64_t>(m.columns) * m.rows;
+    return sizeof(float) * cells * 5;
+  }
   return sizeof(float) * anchors_ * channels_;
 }
 

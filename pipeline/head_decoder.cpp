@@ -24,13 +24,13 @@ bool sound(const NetworkBox& b) {
          std::isfinite(b.height) && b.width > 0 && b.height > 0;
 }
 
-// The highest of a 3x3 neighbourhood; of equal ones the first in reading order. Channel 1 of 2 is
-// the object's score.
-bool is_peak(const float* scores, int columns, int rows, int x, int y) {
-  const float v = scores[(y * columns + x) * 2 + 1];
+// The highest of a 3x3 neighbourhood; of equal ones the first in reading order. Scores lie `step`
+// apart.
+bool is_peak(const float* scores, int step, int columns, int rows, int x, int y) {
+  const float v = scores[(y * columns + x) * step];
   for (int j = std::max(y - 1, 0); j <= std::min(y + 1, rows - 1); ++j)
     for (int i = std::max(x - 1, 0); i <= std::min(x + 1, columns - 1); ++i) {
-      const float other = scores[(j * columns + i) * 2 + 1];
+      const float other = scores[(j * columns + i) * step];
       const bool earlier = j < y || (j == y && i < x);
       if (other > v || (earlier && other == v)) return false;
     }
@@ -66,6 +66,7 @@ void HeadDecoder::decode(std::span<const float* const> outputs, int batch_elemen
                static_cast<int>(fine_columns), static_cast<int>(fine_rows), 0, boxes);
     return;
   }
+  if (head_ == Head::centre_maps) return decode_centres(outputs, b, boxes);
   const float* data = outputs[output_] + b * anchors_ * channels_;
   const Anchors values = channels_first_ ? Anchors{data, 1, anchors_} : Anchors{data, channels_, 1};
   if (head_ == Head::yolov8) decode_scores(values, boxes);
@@ -163,7 +164,7 @@ void HeadDecoder::decode_map(const float* scores, const float* offsets, int colu
     for (int x = 0; x < columns; ++x) {
       const int i = y * columns + x;
       const float score = scores[i * 2 + 1];
-      if (!(score >= w.confidence) || !is_peak(scores, columns, rows, x, y)) continue;
+      if (!(score >= w.confidence) || !is_peak(scores + 1, 2, columns, rows, x, y)) continue;
       NetworkBox box{(static_cast<float>(x) + 0.5f) * cell,
                      (static_cast<float>(y) + 0.5f) * cell,
                      kBallBox,
@@ -179,6 +180,30 @@ void HeadDecoder::decode_map(const float* scores, const float* offsets, int colu
       }
       boxes.add(box);
     }
+}
+
+// Cells are looked at in rows: few are high enough, and whether any is is a vector compare.
+void HeadDecoder::decode_centres(std::span<const float* const> outputs, std::size_t b,
+                                 NetworkBoxes& boxes) const noexcept {
+  for (const Wanted& w : wanted_) {
+    const CentreMap& m = centre_maps_[w.network];
+    const std::size_t cells = static_cast<std::size_t>(m.columns) * m.rows;
+    const float* scores = outputs[2 * w.network] + b * cells;
+    const float* box = outputs[2 * w.network + 1] + b * cells * 4;
+    for (int y = 0; y < m.rows; ++y) {
+      const float* row = scores + static_cast<std::ptrdiff_t>(y) * m.columns;
+      unsigned any = 0;
+      for (int x = 0; x < m.columns; ++x) any |= row[x] >= w.confidence;
+      for (int x = 0; any && x < m.columns; ++x) {
+        if (!(row[x] >= w.confidence) || !is_peak(scores, 1, m.columns, m.rows, x, y)) continue;
+        const float* at = box + static_cast<std::ptrdiff_t>(y) * m.columns + x;
+        boxes.add({(static_cast<float>(x) + 0.5f + at[0]) * m.cell,
+                   (static_cast<float>(y) + 0.5f + at[cells]) * m.cell,
+                   std::exp(at[2 * cells]) * m.cell, std::exp(at[3 * cells]) * m.cell,
+                   std::min(row[x], 1.0f), w.object});
+      }
+    }
+  }
 }
 
 }  // namespace gantry

@@ -21,8 +21,11 @@ enum class Head {
   yolox,       // [B, N, 5+C] on raw grids of stride 8, 16, 32: offset, log size, objectness, scores
   end_to_end,  // v10: [B, N, 6]: left, top, right, bottom, score, class; no merging needed
   footandball,  // maps [B, h, w, ·] at 1/16: player_bbox 4, player_conf 2; at 1/4: ball_conf 2
+  // Our own (docs/network.md): two maps per class, in the order of the classes: score [B, 1, h, w]
+  // and box [B, 4, h, w]: offset from the middle of the cell, logarithm of the size, both in cells.
+  centre_maps,
 };
-// "auto", "yolov8", "yolov5", "yolox", "end_to_end", "footandball". Throws std::invalid_argument.
+// "auto", "yolov8", "yolov5", "yolox", "end_to_end", "footandball", "centre_maps". Throws std::invalid_argument.
 Head parse_head(std::string_view name);
 std::string_view name_of(Head head);
 
@@ -115,11 +118,14 @@ class HeadDecoder {
   void map_classes(std::span<const ClassMapping> classes,
                    const std::array<float, kObjectClasses>& confidence);
 
+  void use_centre_maps(std::span<const HeadTensor> outputs);
   void decode_scores(const Anchors& values, NetworkBoxes& boxes) const noexcept;
   void decode_objectness(const Anchors& values, NetworkBoxes& boxes) const noexcept;
   void decode_end_to_end(const Anchors& values, NetworkBoxes& boxes) const noexcept;
   void decode_map(const float* scores, const float* offsets, int columns, int rows,
                   std::size_t mapping, NetworkBoxes& boxes) const noexcept;
+  void decode_centres(std::span<const float* const> outputs, std::size_t batch_element,
+                      NetworkBoxes& boxes) const noexcept;
   // Adds the box of one anchor if its best class is wanted. `first`: the channel of class 0.
   void add_best(const Anchors& values, std::size_t anchor, std::size_t first, float objectness,
                 NetworkBoxes& boxes) const noexcept;
@@ -134,6 +140,11 @@ class HeadDecoder {
   // Rank 3 heads: which output, and its layout.
   std::size_t output_ = 0, anchors_ = 0, channels_ = 0;
   bool channels_first_ = false;
+  struct CentreMap {
+    int columns = 0, rows = 0;
+    float cell = 0;  // network pixels
+  };
+  std::vector<CentreMap> centre_maps_;  // by network class; outputs 2k and 2k + 1
   // footandball: which outputs.
   std::size_t player_box_ = 0, player_score_ = 0, ball_score_ = 0;
 };

@@ -67,7 +67,7 @@ void add_detect(CLI::App& app, int& status) {
   verb->add_option("--plan", options->plan, "the network, compiled by gantry compile")->required();
   verb->add_option("pictures", options->pictures, "any picture that FFmpeg reads")->required();
   verb->add_option("--head", options->head,
-                   "auto, yolov8, yolov5, yolox, end_to_end or footandball");
+                   "auto, yolov8, yolov5, yolox, end_to_end, footandball or centre_maps");
   verb->add_option("--confidence", options->confidence, "the least that is reported")
       ->check(CLI::Range(0.001, 1.0));
   verb->add_option("--scale", options->scale, "network pixels per picture pixel")
