@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   add_stitch(app, status);
   add_sim(app, status);
   add_detect(app, status);
+  add_eval(app, status);
 #ifdef GANTRY_COMPILER
   add_compile(app, status);
 #endif

@@ -15,6 +15,7 @@ void add_control(CLI::App& app, int& status);  // steers a gantry that films
 void add_stitch(CLI::App& app, int& status);   // pictures to one panorama
 void add_sim(CLI::App& app, int& status);      // frames and truth of a simulated match
 void add_detect(CLI::App& app, int& status);   // a network on pictures
+void add_eval(CLI::App& app, int& status);     // how good a network is
 void add_compile(CLI::App& app, int& status);  // an ONNX network to a plan
 void add_doctor(CLI::App& app, int& status);   // what this machine offers
 

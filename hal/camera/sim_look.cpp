@@ -197,6 +197,10 @@ SimLook training_look(std::uint64_t seed) {
   SimLook look = random_look(seed);
   SimRandom random(seed, 0x7a41);
   look.cast = random.next();
+  look.spare_balls = look.bottles = 0;
+  look.sun_elevation = random.uniform(0.2, 1.4);
+  look.exposure_time = random.uniform(0.0005, 0.012);
+  if (random.chance(0.5)) return look;
   look.own_clothes = random.chance(0.25) ? between(random, 0.2, 1) : between(random, 0, 0.1);
   for (SimKit* kit : {&look.teams[0], &look.teams[1], &look.keepers[0], &look.keepers[1]}) {
     if (random.chance(0.4)) kit->shirt = any_colour(random);
@@ -206,21 +210,18 @@ SimLook training_look(std::uint64_t seed) {
     kit->trousers = random.chance(0.1);
   }
   randomise_floor(random, look);
-  look.specks = random.chance(0.3) ? between(random, 0, 1) : 0;
-  look.letters = random.chance(0.25) ? between(random, 0.1, 0.8) : 0;
+  look.specks = random.chance(0.2) ? between(random, 0, 0.5) : 0;
+  look.letters = random.chance(0.25) ? between(random, 0.1, 0.6) : 0;
   look.clutter = random.chance(0.6) ? random.below(SimLook::kMostClutter) : 0;
-  look.spare_balls = look.bottles = 0;
   if (random.chance(0.25)) {  // floodlight, dusk
     look.sun = 0;
-    look.ambient = between(random, 0.35, 1);
+    look.ambient = between(random, 0.5, 1);
     look.sky_top = look.sky_horizon = scaled({0.05f, 0.06f, 0.09f}, random.uniform(0.1, 2));
     look.clouds = 0;
   }
-  look.sun_elevation = random.uniform(0.2, 1.4);
-  look.exposure.fill(between(random, 0.6, 2.4));
-  look.warmth.fill(between(random, 0.8, 1.25));
-  look.noise = between(random, 0, 1) * between(random, 0, 7);
-  look.exposure_time = random.uniform(0.0005, 0.012);
+  look.exposure.fill(between(random, 0.7, 2.2));
+  look.warmth.fill(between(random, 0.85, 1.2));
+  look.noise = between(random, 0, 1) * between(random, 0, 6);
   return look;
 }
 

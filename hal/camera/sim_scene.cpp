@@ -132,7 +132,7 @@ void SimScene::set_up_clutter(std::uint64_t seed) {
       add_prop({x, y, 0}, {x, y, random.uniform(1, 4)}, random.uniform(0.012, 0.05),
                random.uniform(0.012, 0.05), colour);  // a pole
     else if (kind < 0.85)
-      lying(random.uniform(0.1, 0.6), random.uniform(0.06, 0.25), 0.12);  // a bag, a bench
+      lying(random.uniform(0.3, 0.8), random.uniform(0.06, 0.25), 0.12);  // a bag, a bench
     else if (kind < 0.93)
       lying(random.uniform(0.5, 2.5), random.uniform(0.02, 0.05), random.uniform(0, 1.2));  // a bar
     else
