@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
 #ifdef GANTRY_COMPILER
   add_compile(app, status);
 #endif
+  add_eval_director(app, status);
   add_doctor(app, status);
   try {
     app.parse(argc, argv);

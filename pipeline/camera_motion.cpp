@@ -36,7 +36,7 @@ CameraMotion::Axes CameraMotion::wanted_speed(const Axes& target, const Axes& ta
   const Axes here = axes(pose_);
   Axes speed{};
   for (std::size_t i = 0; i < 3; ++i) {
-    const auto& [top, acceleration] = axis_[i];
+    const double top = axis_[i].speed, acceleration = axis_[i].acceleration;
     const double way = target[i] - here[i], distance = std::abs(way);
     const double stoppable = std::sqrt(2 * kBrakeReserve * acceleration * distance);
     const double towards = std::copysign(std::min(kResponse * distance, stoppable), way);

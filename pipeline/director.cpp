@@ -31,6 +31,7 @@ constexpr double kFastest = 100;  // rad/s and rad/s²: faster than any picture 
 void check(const char* name, const AxisLimits& axis) {
   check(name, axis.speed, 0, kFastest, false);
   check(name, axis.acceleration, 0, kFastest, false);
+  check(name, axis.jerk, 0, kFastest, false);
 }
 
 void check(const DirectorConfig& c) {
@@ -46,6 +47,9 @@ void check(const DirectorConfig& c) {
   check("follow.ball_confidence", c.follow.ball_confidence, 0, 1);
   check("follow.person_confidence", c.follow.person_confidence, 0, 1);
   check("follow.ball_speed", c.follow.ball_speed, 0, kFastest, false);
+  check("follow.camera_height", c.follow.camera_height, 0, 100, false);
+  check("follow.scene", c.follow.scene, 0, 200, false);
+  check("follow.slack", c.follow.slack, 0, 0.5);
   check("follow.hold_s", c.follow.hold_s, 0, 60, false);
   check("follow.smoothing_s", c.follow.smoothing_s, 0, 10, false);
   check("motion.yaw", c.motion.yaw);
@@ -54,6 +58,28 @@ void check(const DirectorConfig& c) {
 }
 
 }  // namespace
+
+FollowConfig follow_preset(Preset preset) {
+  FollowConfig c;
+  if (preset == Preset::action) {
+    c.narrow = radians(26), c.wide = radians(50);
+    c.scene = 17, c.smoothing_s = 0.55, c.slack = 0.03;
+  } else if (preset == Preset::wide) {
+    c.narrow = radians(48), c.wide = radians(80);
+    c.scene = 40, c.smoothing_s = 1.2, c.slack = 0.08;
+  }
+  return c;
+}
+
+MotionLimits motion_preset(Preset preset) {
+  MotionLimits m;
+  if (preset == Preset::action) {
+    m.yaw = {radians(60), radians(70), radians(200)};
+    m.pitch = {radians(25), radians(35), radians(100)};
+    m.field_of_view = {radians(15), radians(20), radians(60)};
+  }
+  return m;
+}
 
 std::unique_ptr<Director> make_director(const DirectorConfig& config,
                                         const PanoramaGeometry& panorama,

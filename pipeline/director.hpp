@@ -33,13 +33,13 @@ constexpr double radians(double degrees) {
 }
 
 struct AxisLimits {
-  double speed = 0, acceleration = 0;  // rad/s, rad/s², above 0
+  double speed = 0, acceleration = 0, jerk = 0;  // rad/s, rad/s², rad/s³, above 0
 };
 
 struct MotionLimits {
-  AxisLimits yaw{radians(25), radians(30)};
-  AxisLimits pitch{radians(12), radians(15)};
-  AxisLimits field_of_view{radians(10), radians(12)};
+  AxisLimits yaw{radians(40), radians(18), radians(60)};
+  AxisLimits pitch{radians(15), radians(8), radians(30)};
+  AxisLimits field_of_view{radians(10), radians(12), radians(40)};
 };
 
 struct SweepConfig {
@@ -48,13 +48,25 @@ struct SweepConfig {
 };
 
 struct FollowConfig {
-  double narrow = radians(40), wide = radians(70);  // field of view
-  double ball_confidence = 0.35;                    // 0 … 1, of detections that count as a ball
+  double narrow = radians(32), wide = radians(60);  // field of view; 20° … 100°
+  double scene = 24;         // metres across that the view shows of play around a ball at rest
+  double smoothing_s = 0.8;  // turns of play that are shorter move the camera little
+  double slack = 0.04;  // of the field of view: so far from the centre the ball may wander freely
+  double hold_s = 2;    // after (and before) this time from its last sight a ball is given up
+  double ball_confidence = 0.35;  // 0 … 1, of detections that count as a ball
   double person_confidence = 0.35;
-  double ball_speed = radians(70);  // rad/s: a faster one is another object
-  double hold_s = 2;       // after (and before) this time from its last sight a ball is given up
-  double smoothing_s = 1;  // the aim is averaged over this time to either side
+  double ball_speed = 36;    // m/s: a faster one is another object
+  double camera_height = 5;  // metres above the pitch
 };
+
+// Ways to film: their numbers are the defaults that single keys may change.
+enum class Preset {
+  broadcast,  // calm and close enough to read play; the numbers above
+  action,     // closer to the ball, quicker
+  wide,       // more of the pitch, the calmest
+};
+FollowConfig follow_preset(Preset preset);
+MotionLimits motion_preset(Preset preset);
 
 struct DirectorConfig {
   enum class Kind { follow, sweep, fixed };

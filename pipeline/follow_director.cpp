@@ -1,23 +1,39 @@
-// From the window of play to an aim, and from aim to aim.
+// From the window of play to places, from places to a path, from the path to a step.
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/follow_director.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 namespace gantry {
 namespace {
 
-constexpr int kSide = 8;              // samples of the average to either side
-constexpr double kRoom = 1.3;         // the view is so much larger than what it must hold
-constexpr double kBallLead_s = 0.8;   // and shows where the ball can be after this time
-constexpr double kSpreadShare = 1.2;  // view to players' spread, when the ball is not known
-constexpr double kShortestMean_s = 0.25;
-constexpr std::int64_t kSlope_ns = 40'000'000;  // the aim's speed is taken over twice this
 constexpr double kLongestStep_s = 0.2;  // after a gap in the frames the camera goes on from here
 constexpr std::int64_t kLatest_ns = INT64_MAX / 4;  // sums of instants stay in range
-constexpr std::int64_t kKept_ns = 10'000'000'000;   // detections before the frame shown
+constexpr std::int64_t kKept_ns = 6'000'000'000;    // detections before the frame shown
+constexpr double kBlind_s = 2;        // with nothing known ahead, so far is planned all the same
+constexpr double kLead_s = 0.5;       // the view shows where the ball can be after this time
+constexpr double kRoom = 1.25;        // and is so much larger than what it must hold
+constexpr double kPlayersRoom = 1.1;  // view to players' spread, when the ball is not known
+constexpr double kZoneWeight = 3, kLeastTrust = 0.12;  // weights of a plan's targets
+constexpr double kAtEdge =
+    1.15;  // of the widest view around it: near the panorama's edges the view narrows
+constexpr double kZoomCalm = 2;  // the zoom's smoothing to that of the aim
+
+double mix(double a, double b, double share) {
+  return a + share * (b - a);
+}
+
+double smoothstep(double low, double high, double x) {
+  const double t = std::clamp((x - low) / (high - low), 0.0, 1.0);
+  return t * t * (3 - 2 * t);
+}
+
+// The planner follows targets of weight 1 with this time constant.
+Effort effort_for(double smoothing_s) {
+  const double s2 = smoothing_s * smoothing_s;
+  return {s2 * s2, 0.02 * s2 * s2 * s2};
+}
 
 }  // namespace
 
@@ -26,100 +42,157 @@ FollowDirector::FollowDirector(const FollowConfig& config, const MotionLimits& m
     : config_(config),
       limits_(limits),
       home_(limits_.clamp({limits.home().yaw, limits.home().pitch, config.wide})),
-      window_(config, panorama),
-      motion_(limits_, motion) {}
+      panorama_(panorama),
+      ground_{config.camera_height},
+      window_({config.ball_confidence, config.ball_speed, 3}, config.person_confidence, panorama,
+              ground_),
+      motion_(limits_, motion) {
+  for (std::size_t j = 0; j <= kRows; ++j)
+    for (std::size_t i = 0; i <= kColumns; ++i)
+      widest_[j][i] = static_cast<float>(limits_.widest_at(
+          mix(panorama.yaw_left, panorama.yaw_right, static_cast<double>(i) / kColumns),
+          mix(panorama.pitch_bottom, panorama.pitch_top, static_cast<double>(j) / kRows)));
+}
+
+// From the table: the limits' own answer takes too long to be asked for every place.
+double FollowDirector::widest_at(double yaw, double pitch) const noexcept {
+  const auto& p = panorama_;
+  const auto along = [](double value, double from, double to, std::size_t cells) {
+    return std::clamp((value - from) / (to - from), 0.0, 1 - 1e-9) * static_cast<double>(cells);
+  };
+  const double x = along(yaw, p.yaw_left, p.yaw_right, kColumns),
+               y = along(pitch, p.pitch_bottom, p.pitch_top, kRows);
+  const auto i = static_cast<std::size_t>(x), j = static_cast<std::size_t>(y);
+  const double u = x - static_cast<double>(i), v = y - static_cast<double>(j);
+  return mix(mix(widest_[j][i], widest_[j][i + 1], u),
+             mix(widest_[j + 1][i], widest_[j + 1][i + 1], u), v);
+}
 
 void FollowDirector::observe(const Detections& found) noexcept {
   window_.observe(found);
 }
 
-FollowDirector::Place FollowDirector::place_at(std::int64_t t) const noexcept {
-  const BallEstimate ball = window_.ball_at(t);
-  const PlayersEstimate players = window_.players_at(t);
-  const auto mix = [](double a, double b, double share) { return a + share * (b - a); };
-  return {mix(mix(home_.yaw, players.yaw, players.trust), ball.yaw, ball.trust),
-          mix(mix(home_.pitch, players.pitch, players.trust), ball.pitch, ball.trust), ball.trust,
-          players.trust, players.spread};
+// Wide enough for the scene at the ball's distance, and for where it can be in a moment.
+double FollowDirector::view_of(const BallState& ball) const noexcept {
+  const double scene = 2 * std::atan(config_.scene / 2 / ground_.range(ball.pitch));
+  const double speed = std::hypot(ball.yaw_speed * std::cos(ball.pitch), ball.pitch_speed);
+  return std::clamp(scene + kLead_s * speed, config_.narrow, config_.wide);
 }
 
-CameraPose FollowDirector::aim_at(std::int64_t t) const noexcept {
-  // Without a future the average reaches no further into the past either: the camera would lag.
-  const std::int64_t known_to = std::clamp(window_.newest_ns(), t, t + kKept_ns);
-  const double known_s = 1e-9 * static_cast<double>(known_to - t);
-  const double side_s =
-      std::clamp(known_s, std::min(kShortestMean_s, config_.smoothing_s), config_.smoothing_s);
-  std::array<Place, 2 * kSide + 1> places;
-  double total = 0, yaw = 0, pitch = 0, ball = 0, players = 0, spread = 0, way = 0;
-  for (int i = -kSide; i <= kSide; ++i) {
-    Place& p = places[static_cast<std::size_t>(i + kSide)];
-    p = place_at(t + static_cast<std::int64_t>(1e9 * side_s * i / kSide));
-    const double weight = kSide + 1 - std::abs(i);
-    total += weight;
-    yaw += weight * p.yaw;
-    pitch += weight * p.pitch;
-    ball += weight * p.ball_trust;
-    players += weight * p.players_trust;
-    spread += weight * p.players_trust * p.spread;
-    if (i > -kSide) {
-      const Place& last = places[static_cast<std::size_t>(i + kSide - 1)];
-      way += std::hypot(p.yaw - last.yaw, p.pitch - last.pitch);
+// Between two sights that are farther apart the ball goes the straight way, but as the players go.
+void FollowDirector::bend(BallState& ball, const PlayersState& players,
+                          std::int64_t t) const noexcept {
+  const PlayersState before = window_.players_at(ball.seen_before_ns),
+                     after = window_.players_at(ball.seen_after_ns);
+  const double share = static_cast<double>(t - ball.seen_before_ns) /
+                       static_cast<double>(ball.seen_after_ns - ball.seen_before_ns);
+  const double sure = std::min({before.trust, after.trust, players.trust});
+  ball.yaw += sure * (players.yaw - mix(before.yaw, after.yaw, share));
+  ball.pitch += sure * (players.pitch - mix(before.pitch, after.pitch, share));
+}
+
+// How far the ball decides where to look: the longer it is not seen, the less.
+double FollowDirector::share_of(const BallState& ball, std::int64_t t) const noexcept {
+  if (!ball.known) return 0;
+  const double unseen_s = 1e-9 * static_cast<double>(std::min(std::abs(t - ball.seen_before_ns),
+                                                              std::abs(ball.seen_after_ns - t)));
+  const bool between = ball.seen_after_ns > ball.seen_before_ns;
+  const double hold_s = config_.hold_s, from = between ? hold_s : hold_s / 2,
+               to = between ? 4 * hold_s : 1.5 * hold_s;
+  return smoothstep(0.2, 0.6, ball.track) * (1 - smoothstep(from, to, unseen_s));
+}
+
+FollowDirector::Place FollowDirector::place_at(std::int64_t t) const noexcept {
+  BallState ball = window_.ball_at(t);
+  const PlayersState players = window_.players_at(t);
+  const double share = share_of(ball, t);
+  if (ball.interpolated && ball.seen_after_ns > ball.seen_before_ns) bend(ball, players, t);
+  Place p{};
+  p.yaw = mix(mix(home_.yaw, players.yaw, players.trust), ball.yaw, share);
+  p.pitch = mix(mix(home_.pitch, players.pitch, players.trust), ball.pitch, share);
+  const double of_players = std::clamp(kPlayersRoom * players.spread, config_.narrow, config_.wide);
+  const double view = mix(mix(config_.wide, of_players, players.trust), view_of(ball), share);
+  p.field_of_view = std::min(view, std::max(config_.narrow, kAtEdge * widest_at(p.yaw, p.pitch)));
+  p.ball_share = share;
+  p.trust = std::max(kLeastTrust, share * ball.confidence);
+  const CameraPose fitting = limits_.clamp({p.yaw, p.pitch, p.field_of_view});
+  p.yaw = fitting.yaw, p.pitch = fitting.pitch, p.field_of_view = fitting.field_of_view;
+  return p;
+}
+
+std::size_t FollowDirector::look_ahead(std::int64_t now_ns) noexcept {
+  const auto step_ns = static_cast<std::int64_t>(1e9 * PathPlanner::kStep_s);
+  const std::int64_t known_ns = std::clamp(window_.newest_ns(), now_ns, now_ns + 100 * step_ns);
+  const auto blind = static_cast<std::size_t>(kBlind_s / PathPlanner::kStep_s);
+  const auto steps =
+      std::min(kSteps, std::max(blind, static_cast<std::size_t>((known_ns - now_ns) / step_ns)));
+  for (std::size_t k = 0; k < steps; ++k)
+    places_[k] = place_at(now_ns + static_cast<std::int64_t>(k + 1) * step_ns);
+  return steps;
+}
+
+Axes FollowDirector::plan(std::size_t steps) noexcept {
+  const Effort effort = effort_for(config_.smoothing_s);
+  Axes jerk{};
+  const auto plan_aim = [&](PathPlanner& planner, std::size_t axis, double Place::*value,
+                            double slack) {
+    for (std::size_t k = 0; k < steps; ++k) {
+      const Place& p = places_[k];
+      targets_[k] = {p.*value, 0.25 * p.trust, slack * p.field_of_view, kZoneWeight * p.trust};
     }
+    jerk[axis] = planner.plan(motion_.axis(axis), {targets_.data(), steps}, effort);
+  };
+  plan_aim(yaw_, 0, &Place::yaw, config_.slack);
+  plan_aim(pitch_, 1, &Place::pitch, config_.slack);
+  for (std::size_t k = 0; k < steps; ++k) {
+    const Place& p = places_[k];
+    const double off = std::max(std::abs(yaw_.places()[k] - p.yaw),
+                                std::abs(pitch_.places()[k] - p.pitch) / limits_.aspect());
+    const double held = std::min(config_.wide, 2 * kRoom * off * p.ball_share);
+    targets_[k] = {std::max(p.field_of_view, held), 1, 0, 0, held, config_.wide};
   }
-  CameraPose aim{yaw / total, pitch / total, 0};
-  double reach = 0;
-  for (const Place& p : places)
-    reach = std::max(
-        {reach, std::abs(p.yaw - aim.yaw), std::abs(p.pitch - aim.pitch) / limits_.aspect()});
-  const double of_ball = config_.narrow + kBallLead_s * way / (2 * side_s);
-  const double of_players = players > 0 ? kSpreadShare * spread / players : config_.wide;
-  const double ball_share = ball / total, players_share = players / total;
-  const double without_ball = config_.wide + players_share * (of_players - config_.wide);
-  const double wanted = without_ball + ball_share * (of_ball - without_ball);
-  aim.field_of_view =
-      std::clamp(std::max(wanted, 2 * kRoom * reach * ball_share), config_.narrow, config_.wide);
-  return limits_.clamp(aim);
+  jerk[2] = zoom_.plan(motion_.axis(2), {targets_.data(), steps},
+                       effort_for(kZoomCalm * config_.smoothing_s));
+  return jerk;
+}
+
+void FollowDirector::move_to(std::int64_t capture_ns) noexcept {
+  if (!started_) {
+    started_ = true;
+    const Place p = place_at(capture_ns);
+    motion_.start({p.yaw, p.pitch, p.field_of_view});
+    last_ns_ = capture_ns;
+    return;
+  }
+  if (capture_ns <= last_ns_) {
+    // A step back of more than a moment is a new time line: it goes on from there.
+    if (last_ns_ - capture_ns > 1'000'000'000) last_ns_ = capture_ns;
+    return;
+  }
+  const double step_s = std::min(1e-9 * static_cast<double>(capture_ns - last_ns_), kLongestStep_s);
+  const std::size_t steps = look_ahead(last_ns_);
+  motion_.advance(plan(steps), step_s);
+  last_ns_ = capture_ns;
+  window_.forget_before(capture_ns - kKept_ns);
+}
+
+void FollowDirector::explain(std::int64_t capture_ns) noexcept {
+  decision_.capture_ns = capture_ns;
+  decision_.pose = motion_.pose();
+  window_.tracks_at(last_ns_, decision_.tracks);
+  const Place p = place_at(last_ns_);
+  decision_.aim = {p.yaw, p.pitch, p.field_of_view};
+  decision_.ball_share = p.ball_share;
+  const BallState& ball = decision_.tracks.ball;
+  decision_.reason = p.ball_share >= 0.5 ? (ball.confidence >= 0.5 ? Reason::ball : Reason::gap)
+                     : window_.players_at(last_ns_).trust > 0.5 ? Reason::players
+                                                                : Reason::nothing;
 }
 
 const Decision& FollowDirector::decide(std::int64_t capture_ns) noexcept {
-  decision_.capture_ns = capture_ns;
-  decision_.pose = move_to(capture_ns);
-  const BallEstimate ball = window_.ball_at(last_ns_);
-  decision_.tracks.ball = {ball.trust > 0, false, ball.yaw, ball.pitch, 0, 0, 0, ball.trust};
-  decision_.reason = ball.trust > 0.5 ? Reason::ball : Reason::players;
-  decision_.ball_share = ball.trust;
+  move_to(std::clamp(capture_ns, -kLatest_ns, kLatest_ns));
+  explain(capture_ns);
   return decision_;
-}
-
-const CameraPose& FollowDirector::move_to(std::int64_t capture_ns) noexcept {
-  capture_ns = std::clamp(capture_ns, -kLatest_ns, kLatest_ns);
-  if (started_ && capture_ns <= last_ns_) {
-    // A step back of more than a moment is a new time line: it goes on from there.
-    if (last_ns_ - capture_ns > 1'000'000'000) last_ns_ = capture_ns;
-    return motion_.pose();
-  }
-  if (!started_) {
-    started_ = true;
-    motion_.start(aim_at(capture_ns));
-  } else {
-    const double step_s =
-        std::min(1e-9 * static_cast<double>(capture_ns - last_ns_), kLongestStep_s);
-    CameraPose aim = aim_at(capture_ns);
-    const CameraPose before = aim_at(capture_ns - kSlope_ns),
-                     after = aim_at(capture_ns + kSlope_ns);
-    const double over_s = 2e-9 * static_cast<double>(kSlope_ns);
-    const CameraPose speed{(after.yaw - before.yaw) / over_s, (after.pitch - before.pitch) / over_s,
-                           (after.field_of_view - before.field_of_view) / over_s};
-    // A camera that lags opens until the aim is inside of its view again.
-    const CameraPose& here = motion_.pose();
-    const double lag =
-        std::max(std::abs(aim.yaw - here.yaw), std::abs(aim.pitch - here.pitch) / limits_.aspect());
-    aim.field_of_view =
-        std::clamp(std::max(aim.field_of_view, 2 * kRoom * lag), config_.narrow, config_.wide);
-    motion_.advance(limits_.clamp(aim), speed, step_s);
-  }
-  last_ns_ = capture_ns;
-  window_.forget_before(capture_ns - kKept_ns);
-  return motion_.pose();
 }
 
 }  // namespace gantry

@@ -1,13 +1,13 @@
-// The first director that follows play: the ball while it is known, the players' middle otherwise.
+// The director that follows play: the ball while it is known, the flow of the players otherwise.
 //
-// How: at some instants around that of the frame shown the place of play is the ball's, the players'
-// and the home pose's, mixed by how far each is trusted, so that no hand-over jumps. Their average,
-// weighted towards the frame shown, is the aim: it looks ahead as far as detections are known. The
-// view is as wide as the ball's way over that time, its speed, or the players' spread ask for. Then the
-// camera moves there within its limits.
+// How: for every tenth of a second of the look-ahead, place() says where play is: the ball's place,
+// the players' and the home pose's, mixed by how far each is trusted. A planner per axis finds the
+// calmest way past these places that keeps play in frame (pipeline/path_planner.hpp); the camera
+// takes the first step of it (pipeline/path_motion.hpp). With the next frame it is planned anew.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include "pipeline/camera_motion.hpp"
+#include "pipeline/path_motion.hpp"
+#include "pipeline/path_planner.hpp"
 #include "pipeline/play_window.hpp"
 
 namespace gantry {
@@ -22,17 +22,33 @@ class FollowDirector final : public Director {
 
  private:
   struct Place {
-    double yaw, pitch, ball_trust, players_trust, spread;
+    double yaw, pitch, field_of_view;
+    double ball_share, trust;  // trust: in the place, whatever it is made of
   };
+  static constexpr std::size_t kSteps = PathPlanner::kSteps;
+  static constexpr std::size_t kColumns = 128, kRows = 32;  // cells of the table of widest views
+
   Place place_at(std::int64_t instant_ns) const noexcept;
-  const CameraPose& move_to(std::int64_t capture_ns) noexcept;
-  CameraPose aim_at(std::int64_t instant_ns) const noexcept;
+  double share_of(const BallState& ball, std::int64_t instant_ns) const noexcept;
+  void bend(BallState& ball, const PlayersState& players, std::int64_t instant_ns) const noexcept;
+  double view_of(const BallState& ball) const noexcept;
+  double widest_at(double yaw, double pitch) const noexcept;
+  std::size_t look_ahead(std::int64_t now_ns) noexcept;
+  Axes plan(std::size_t steps) noexcept;
+  void move_to(std::int64_t capture_ns) noexcept;
+  void explain(std::int64_t capture_ns) noexcept;
 
   FollowConfig config_;
   ViewLimits limits_;
   CameraPose home_;
+  PanoramaGeometry panorama_;
+  Ground ground_;
   PlayWindow window_;
-  CameraMotion motion_;
+  PathMotion motion_;
+  PathPlanner yaw_, pitch_, zoom_;
+  std::array<Place, kSteps> places_{};
+  std::array<AxisTarget, kSteps> targets_{};
+  std::array<std::array<float, kColumns + 1>, kRows + 1> widest_{};
   bool started_ = false;
   std::int64_t last_ns_ = 0;
   Decision decision_;

@@ -1,84 +1,62 @@
-// What is known of play around the frame shown: the ball's path and the players' middle over time.
+// What is known of play around the frame shown: the ball, who is on the field, and where they go.
 //
-// How: detections become directions and are kept in the order of their capture. A ball is accepted
-// when it lies where the last accepted one can have gone; another candidate must be seen at three
-// instants in a row, each within reach of the one before, before it takes the path over. In between
-// its sights the ball's place is interpolated; how far it is trusted falls with the time to the
-// nearest sight.
+// Detections may come with any time stamps: one that is a little older than the newest is left out;
+// one that is far from it is believed once the next one goes on from there, and play begins anew.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
 #include <cstdint>
 #include <vector>
 
-#include "pipeline/director.hpp"
+#include "pipeline/ball_tracker.hpp"
+#include "pipeline/person_tracker.hpp"
 
 namespace gantry {
 
-// Directions in radians of the panorama frame; trust 0 … 1.
-struct BallEstimate {
+// Where the players are and go, radians of the panorama frame; trust 0 … 1.
+struct PlayersState {
   double yaw = 0, pitch = 0, trust = 0;
-};
-struct PlayersEstimate {
-  double yaw = 0, pitch = 0, trust = 0;
-  double spread = 0;  // yaw within which four of five players stand
+  double spread = 0;  // yaw within which most of them stand, from side to side
 };
 
 class PlayWindow {
  public:
-  PlayWindow(const FollowConfig& config, const PanoramaGeometry& panorama);
+  // Set-up. Allocates the window.
+  PlayWindow(const BallTrackerConfig& ball, double person_confidence,
+             const PanoramaGeometry& panorama, const Ground& ground);
 
-  // No allocation. Keeps the newest kCapacity instants; a second set of detections of one instant
-  // is left out.
+  // All: no allocation.
   void observe(const Detections& found) noexcept;
-  // Forgets instants before this one.
   void forget_before(std::int64_t capture_ns) noexcept;
 
-  BallEstimate ball_at(std::int64_t instant_ns) const noexcept;
-  PlayersEstimate players_at(std::int64_t instant_ns) const noexcept;
+  BallState ball_at(std::int64_t instant_ns) const noexcept { return ball_.at(instant_ns); }
+  PlayersState players_at(std::int64_t instant_ns) const noexcept;
+  void tracks_at(std::int64_t instant_ns, Tracks& out) const noexcept;
   // The newest instant observed; INT64_MIN if there is none.
   std::int64_t newest_ns() const noexcept;
 
  private:
-  static constexpr std::size_t kCapacity = 1024;  // 20 s and more of delay at 30 Hz
-  static constexpr int kConfirm = 3;              // sights that make a new path
-
-  struct Sight {
-    std::int64_t capture_ns = 0;
-    double yaw = 0, pitch = 0, confidence = 0;
-  };
+  static constexpr std::size_t kInstants = BallTracker::kInstants;
   struct Instant {
     std::int64_t capture_ns = 0;
-    bool has_ball = false, has_players = false;
-    Sight ball;
-    PlayersEstimate players;
+    PlayersState players;
+    std::uint32_t count = 0;
+    std::array<PersonState, Tracks::kPersons> people;
   };
 
-  Instant& instant(std::size_t i) noexcept { return ring_[(head_ + i) % kCapacity]; }
-  const Instant& instant(std::size_t i) const noexcept { return ring_[(head_ + i) % kCapacity]; }
-  Instant* insert(std::int64_t capture_ns) noexcept;
-  std::size_t first_after(std::int64_t capture_ns) const noexcept;
-  void follow_ball(const Detections& found, Instant& at) noexcept;
-  bool within_reach(const Sight& from, const Sight& to) const noexcept;
-  void challenge(const Sight& sight, Instant& at) noexcept;
-  void measure_players(const Detections& found, Instant& at) noexcept;
-  double trust_after(std::int64_t gap_ns) const noexcept;
-  template <typename Has>
-  std::pair<const Instant*, const Instant*> neighbours(std::int64_t instant_ns,
-                                                       Has&& has) const noexcept;
+  bool believe(std::int64_t capture_ns) noexcept;
+  Instant& instant(std::size_t i) noexcept { return ring_[(head_ + i) % kInstants]; }
+  const Instant& instant(std::size_t i) const noexcept { return ring_[(head_ + i) % kInstants]; }
+  std::size_t first_after(std::int64_t instant_ns) const noexcept;
+  PlayersState measure() const noexcept;
 
-  FollowConfig config_;
-  PanoramaGeometry panorama_;
+  BallTracker ball_;
+  PersonTracker persons_;
+  Ground ground_;
   std::vector<Instant> ring_;
   std::size_t head_ = 0, count_ = 0;
-  bool tracking_ = false;
-  Sight last_;  // the last accepted one
-  std::array<Sight, kConfirm> challenger_{};
-  int challenger_count_ = 0;
-  struct Weighted {
-    double yaw, pitch, weight;
-  };
-  std::array<Weighted, Detections::kCapacity> persons_{};
+  bool doubted_ = false;
+  std::int64_t doubted_ns_ = 0;
 };
 
 }  // namespace gantry

@@ -17,6 +17,9 @@ struct BallState {
   double yaw_speed = 0, pitch_speed = 0;
   double diameter = 0;
   double confidence = 0;  // 0 … 1: the probability that the ball is there
+  // Of the sights before and after it; the same instant where it was seen, or known of one side only.
+  std::int64_t seen_before_ns = 0, seen_after_ns = 0;
+  double track = 0;  // 0 … 1: the probability that those sights are of the ball
 };
 
 struct PersonState {

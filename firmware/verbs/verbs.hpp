@@ -17,6 +17,7 @@ void add_sim(CLI::App& app, int& status);      // frames and truth of a simulate
 void add_detect(CLI::App& app, int& status);   // a network on pictures
 void add_eval(CLI::App& app, int& status);     // how good a network is
 void add_compile(CLI::App& app, int& status);  // an ONNX network to a plan
+void add_eval_director(CLI::App& app, int& status);  // matches without pixels, measured
 void add_doctor(CLI::App& app, int& status);   // what this machine offers
 
 }  // namespace gantry

@@ -148,16 +148,19 @@ class DirectorTest : public testing::Test {
       return std::array{p.yaw, p.pitch, p.field_of_view};
     };
     const std::array limits{m.yaw, m.pitch, m.field_of_view};
-    std::array<double, 3> speed{};
+    std::array<double, 3> speed{}, acceleration{};
     for (std::size_t i = 0; i < f.poses.size(); ++i) {
       ASSERT_TRUE(limits_.fits(f.poses[i])) << i;
       if (i == 0) continue;
       for (std::size_t a = 0; a < 3; ++a) {
         const double v = (axes(f.poses[i])[a] - axes(f.poses[i - 1])[a]) * kFrames;
         ASSERT_LE(std::abs(v), limits[a].speed * (1 + 1e-6)) << "axis " << a << " frame " << i;
-        ASSERT_LE(std::abs(v - speed[a]) * kFrames, limits[a].acceleration * (1 + 1e-6) + 1e-9)
+        const double w = (v - speed[a]) * kFrames;
+        ASSERT_LE(std::abs(w), limits[a].acceleration * (1 + 1e-6) + 1e-9)
             << "axis " << a << " frame " << i;
-        speed[a] = v;
+        ASSERT_LE(std::abs(w - acceleration[a]) * kFrames, limits[a].jerk * (1 + 1e-6) + 1e-8)
+            << "axis " << a << " frame " << i;
+        speed[a] = v, acceleration[a] = w;
       }
     }
   }

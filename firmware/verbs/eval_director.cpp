@@ -1,0 +1,76 @@
+// gantry eval-director: films simulated matches without pixels, and says how well.
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "firmware/config.hpp"
+#include "firmware/eval/path_plot.hpp"
+#include "firmware/eval/review.hpp"
+#include "firmware/rig_file.hpp"
+#include "firmware/verbs/verbs.hpp"
+
+namespace gantry {
+namespace {
+
+struct EvalOptions {
+  std::string config, plots;
+  std::uint64_t first_seed = 1;
+  int matches = 4;
+  MatchOptions match;
+};
+
+int evaluate(const EvalOptions& options) {
+  const Config config = read_config(options.config);
+  const PanoramaGeometry panorama = read_rig_file(config.rig_file).rig.panorama;
+  const ViewLimits limits(panorama, config.view_width, config.view_height);
+  DirectorConfig director = config.director;
+  director.kind = DirectorConfig::Kind::follow;
+  MatchOptions match = options.match;
+  match.mast_height_m = director.follow.camera_height;
+  std::vector<Review> reviews;
+  print_heading(stdout);
+  for (int i = 0; i < options.matches; ++i) {
+    match.seed = options.first_seed + static_cast<std::uint64_t>(i);
+    const Match filmed = simulate_match(match, panorama);
+    const auto camera = make_director(director, panorama, limits);
+    const Film path = film(*camera, filmed, config.delay_s);
+    reviews.push_back(review(filmed, path, limits));
+    print(reviews.back(), stdout);
+    if (options.plots.empty()) continue;
+    std::filesystem::create_directories(options.plots);
+    plot(std::filesystem::path(options.plots) / fmt::format("seed-{}.png", match.seed), filmed,
+         path, panorama, limits.aspect());
+  }
+  print(total(reviews, "all"), stdout);
+  return 0;
+}
+
+}  // namespace
+
+void add_eval_director(CLI::App& app, int& status) {
+  auto* verb = app.add_subcommand(
+      "eval-director", "films simulated matches without pixels and measures the camera work");
+  auto options = std::make_shared<EvalOptions>();
+  verb->add_option("--config", options->config, "configuration (TOML): rig, delay, [director]")
+      ->required();
+  verb->add_option("--matches", options->matches, "how many, each with a seed of its own")
+      ->check(CLI::Range(1, 100000));
+  verb->add_option("--first-seed", options->first_seed, "of the first match");
+  verb->add_option("--seconds", options->match.seconds, "of each match")
+      ->check(CLI::Range(10.0, 7200.0));
+  verb->add_option("--plots", options->plots, "folder for a picture of each path");
+  DetectorFaults& f = options->match.faults;
+  verb->add_option("--hertz", f.hertz, "analyses a second")->check(CLI::Range(1.0, 30.0));
+  verb->add_option("--misses", f.misses, "share of the analyses that miss the ball")
+      ->check(CLI::Range(0.0, 0.9));
+  verb->add_option("--burst", f.burst_s, "seconds that it is missed at a stretch, on average")
+      ->check(CLI::Range(0.0, 60.0));
+  verb->add_option("--false-balls", f.false_balls, "per panorama")->check(CLI::Range(0.0, 3.0));
+  verb->add_option("--noise", f.noise_pixels, "pixels, of the places found")
+      ->check(CLI::Range(0.0, 100.0));
+  verb->add_flag("--camera-lost", f.camera_lost,
+                 "the right half of the panorama is blind in the last third");
+  verb->callback([options, &status] { status = evaluate(*options); });
+}
+
+}  // namespace gantry

@@ -1,0 +1,123 @@
+// Steps of a camera that can always stop in time.
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/path_motion.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace gantry {
+namespace {
+
+constexpr int kMostSteps = 400;   // of a way to rest
+constexpr double kAtRest = 1e-5;  // rad/s
+
+Axes axes(const CameraPose& p) {
+  return {p.yaw, p.pitch, p.field_of_view};
+}
+CameraPose pose_of(const Axes& a) {
+  return {a[0], a[1], a[2]};
+}
+
+}  // namespace
+
+PathMotion::PathMotion(const ViewLimits& limits, const MotionLimits& motion)
+    : limits_(limits),
+      axis_{motion.yaw, motion.pitch, motion.field_of_view},
+      pose_(limits.home()) {}
+
+void PathMotion::start(const CameraPose& pose) noexcept {
+  pose_ = limits_.clamp(pose);
+  speed_ = acceleration_ = {};
+}
+
+AxisState PathMotion::axis(std::size_t i) const noexcept {
+  return {axes(pose_)[i], speed_[i], acceleration_[i]};
+}
+
+// The acceleration of the next step nearest to the one wanted that the limits allow: of jerk, of
+// acceleration, and of the speed that is reached while it is taken back.
+double PathMotion::limited(std::size_t i, double acceleration, double seconds) const noexcept {
+  const auto& [top, most, jerk] = axis_[i];
+  const double change = jerk * seconds;
+  double a = std::clamp(acceleration, acceleration_[i] - change, acceleration_[i] + change);
+  a = std::clamp(a, -most, most);
+  const double side = a < 0 ? -1 : 1, speed = side * speed_[i];
+  double high = side * a;
+  const auto reaches = [&](double value) {
+    const double whole = std::floor(value / change);
+    return speed + seconds * ((whole + 1) * value - change * whole * (whole + 1) / 2);
+  };
+  if (reaches(high) <= top) return a;
+  double low = std::max(0.0, side * acceleration_[i] - change);
+  for (int round = 0; round < 30; ++round) {
+    const double middle = (low + high) / 2;
+    (reaches(middle) <= top ? low : high) = middle;
+  }
+  return side * low;
+}
+
+// The acceleration of the next step on the way to rest.
+double PathMotion::braking(std::size_t i, double speed, double acceleration,
+                           double seconds) const noexcept {
+  const auto& [top, most, jerk] = axis_[i];
+  const double change = jerk * seconds, fast = std::abs(speed);
+  // Such that it can be taken back to nothing just when the speed is.
+  const double soft = std::sqrt(2 * jerk * fast + change * change / 4) - change / 2;
+  const double wanted = -std::copysign(std::min({most, soft, fast / seconds}), speed);
+  return std::clamp(wanted, acceleration - change, acceleration + change);
+}
+
+bool PathMotion::can_stop(const Axes& first, double seconds) const noexcept {
+  Axes at = axes(pose_), speed = speed_, a = first;
+  for (int step = 0; step < kMostSteps; ++step) {
+    bool rests = true;
+    for (std::size_t i = 0; i < 3; ++i) {
+      if (step > 0) a[i] = braking(i, speed[i], a[i], seconds);
+      speed[i] += a[i] * seconds;
+      at[i] += speed[i] * seconds;
+      rests = rests && std::abs(speed[i]) < kAtRest;
+    }
+    if (!limits_.fits(pose_of(at))) return false;
+    if (rests) return true;
+  }
+  return true;
+}
+
+Axes PathMotion::safe_acceleration(const Axes& wanted, double seconds) const noexcept {
+  Axes braked{};
+  for (std::size_t i = 0; i < 3; ++i) braked[i] = braking(i, speed_[i], acceleration_[i], seconds);
+  const double narrowing = limited(2, -axis_[2].acceleration, seconds);
+  // The aim matters more than the field of view, the yaw more than the pitch.
+  for (const Axes& candidate :
+       {wanted, Axes{wanted[0], wanted[1], braked[2]}, Axes{wanted[0], wanted[1], narrowing},
+        Axes{wanted[0], braked[1], wanted[2]}, Axes{wanted[0], braked[1], narrowing},
+        Axes{braked[0], wanted[1], wanted[2]}, Axes{braked[0], wanted[1], narrowing},
+        Axes{braked[0], braked[1], wanted[2]}, Axes{braked[0], braked[1], narrowing}})
+    if (can_stop(candidate, seconds)) return candidate;
+  return braked;
+}
+
+const CameraPose& PathMotion::advance(const Axes& jerk, double seconds) noexcept {
+  Axes wanted{};
+  for (std::size_t i = 0; i < 3; ++i)
+    wanted[i] = limited(i, acceleration_[i] + jerk[i] * seconds, seconds);
+  acceleration_ = safe_acceleration(wanted, seconds);
+  const Axes here = axes(pose_);
+  Axes next{};
+  for (std::size_t i = 0; i < 3; ++i) {
+    speed_[i] += acceleration_[i] * seconds;
+    next[i] = here[i] + speed_[i] * seconds;
+  }
+  pose_ = pose_of(next);
+  if (!limits_.fits(pose_)) {  // after a step of another length: black would be worse than a jerk
+    pose_ = limits_.clamp(pose_);
+    const Axes reached = axes(pose_);
+    for (std::size_t i = 0; i < 3; ++i) {
+      speed_[i] = (reached[i] - here[i]) / seconds;
+      acceleration_[i] = 0;
+    }
+  }
+  return pose_;
+}
+
+}  // namespace gantry
