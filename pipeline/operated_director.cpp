@@ -9,8 +9,8 @@ namespace gantry {
 namespace {
 
 constexpr double kLongestStep_s = 0.2;  // after a gap in the frames the camera goes on from here
-constexpr double kCaughtUp = radians(0.02);         // from the director's pose, every axis …
-constexpr double kAtItsSpeed = radians(0.5);        // … and from its speed, a second
+constexpr double kCaughtUp = radians(0.002);        // from the director's pose, every axis …
+constexpr double kAtItsSpeed = radians(0.05);       // … and from its speed, a second
 constexpr std::int64_t kLatest_ns = INT64_MAX / 4;  // sums of instants stay in range
 
 CameraPose rate(const CameraPose& from, const CameraPose& to, double seconds) {
@@ -118,11 +118,12 @@ void OperatedDirector::steer(double seconds) noexcept {
   decision_.reason = Reason::set;
 }
 
-// After the director's pose, which moves; once it is caught up with, the director leads again.
+// After the director's pose of the frame before, which moves on to this frame's; once it is caught up
+// with, the director leads again.
 void OperatedDirector::give_back(const CameraPose& before, double seconds) noexcept {
   const CameraPose speed = rate(before, directed_, seconds);
   const CameraPose from = decision_.pose;
-  decision_.pose = motion_.advance(directed_, speed, seconds);
+  decision_.pose = motion_.advance(before, speed, seconds);
   if (farthest(decision_.pose, directed_) < kCaughtUp &&
       farthest(rate(from, decision_.pose, seconds), speed) < kAtItsSpeed) {
     hand_ = Hand::off;

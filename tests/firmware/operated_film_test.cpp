@@ -1,5 +1,7 @@
 // A film with all that an operator sees and says: overlay, debug recording, detection log, control.
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <atomic>
 #include <fstream>
 #include <thread>
 
