@@ -77,8 +77,10 @@ void OverlayList::line(double x0, double y0, double x1, double y1, double width,
   if (!clip(x0, dx, -margin, width_ - 1 + margin, from, to) ||
       !clip(y0, dy, -margin, height_ - 1 + margin, from, to))
     return;
-  x1 = x0 + to * dx, y1 = y0 + to * dy;
-  x0 += from * dx, y0 += from * dy;
+  // Once more, as the ends may have been too far away to be exact.
+  const auto within = [&](double v, int size) { return std::clamp(v, -margin, size - 1 + margin); };
+  x1 = within(x0 + to * dx, width_), y1 = within(y0 + to * dy, height_);
+  x0 = within(x0 + from * dx, width_), y0 = within(y0 + from * dy, height_);
   const double length = std::hypot(x1 - x0, y1 - y0);
   if (length == 0) return;
   OverlayShape s;
