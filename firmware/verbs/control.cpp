@@ -58,7 +58,7 @@ class Connection {
   int socket_;
 };
 
-int control(const std::string& path, const std::vector<std::string>& words) {
+int tell(const std::string& path, const std::vector<std::string>& words) {
   const std::string answer = Connection(path).ask(fmt::format("{}\n", fmt::join(words, " ")));
   const bool refused = answer.starts_with("error:");
   fmt::print(refused ? stderr : stdout, "{}\n", answer);
@@ -81,7 +81,7 @@ void add_control(CLI::App& app, int& status) {
   verb->prefix_command();  // the words are the socket's, negative numbers too
   verb->callback([verb, options, &status] {
     options->words = verb->remaining();
-    status = control(options->socket, options->words);
+    status = tell(options->socket, options->words);
   });
 }
 

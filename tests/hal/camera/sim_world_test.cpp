@@ -69,7 +69,7 @@ TEST(SimWorld, KeepsToWhatLegsAndBallsCanDo) {
     ASSERT_LT(now.ball.position.z, 25);
     ASSERT_LE(std::abs(now.ball.position.x), SimPitch::board_end);
     ASSERT_LE(now.ball.position.y, SimPitch::board_far);
-    ASSERT_GE(now.ball.position.y, -SimPitch::half_width - SimPitch::mast_distance);
+    ASSERT_GE(now.ball.position.y, -SimPitch::half_width - SimMast{}.distance);
     before = now;
   }
   EXPECT_LT(fastest, 9);
