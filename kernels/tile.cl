@@ -71,10 +71,15 @@ void put_lanes(__global half* out, size_t plane, Lanes a, Lanes b, Lanes c) {
     float each[TILE_LANES];
   } u, v, w;
   u.all = a, v.all = b, w.all = c;
+  uint2 pixels[TILE_LANES];
+  for (int i = 0; i < TILE_LANES; ++i)
+    pixels[i] = (uint2)(pack(u.each[i], v.each[i]), pack(w.each[i], 0.0f));
+#ifdef TILE_ALIGNED
   for (int i = 0; i < TILE_LANES; i += 2)
-    vstore4((uint4)(pack(u.each[i], v.each[i]), pack(w.each[i], 0.0f),
-                    pack(u.each[i + 1], v.each[i + 1]), pack(w.each[i + 1], 0.0f)),
-            i / 2, (__global uint*)out);
+    ((__global uint4*)out)[i / 2] = (uint4)(pixels[i], pixels[i + 1]);
+#else
+  for (int i = 0; i < TILE_LANES; ++i) ((__global uint2*)out)[i] = pixels[i];
+#endif
 }
 #else
 typedef float Element;

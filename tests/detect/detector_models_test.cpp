@@ -11,6 +11,7 @@
 
 #include "firmware/compile/compile.hpp"
 #include "pipeline/detector.hpp"
+#include "pipeline/plan/family.hpp"
 #include "tests/paths.hpp"
 
 namespace gantry {
@@ -44,7 +45,7 @@ class Models : public testing::Test {
     std::ifstream in(model, std::ios::binary);
     const std::string onnx((std::istreambuf_iterator<char>(in)), {});
     compile::Options options;
-    options.target = device_.info().kind == gpu::Kind::gpu ? "gpu" : "cpu";
+    options.target = best_target(device_.info());
     const auto bytes =
         compile::compile_bytes(std::as_bytes(std::span(onnx)), model.filename().string(), options);
     return Plan::from_bytes(bytes, model.stem().string());

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "pipeline/plan/half.hpp"
 #include "pipeline/tile_stage.hpp"
 
 namespace gantry {
@@ -162,6 +163,45 @@ TEST_F(TileKernel, ScaledTilesAreBilinear) {
       compare(p, plan_of(45, 33, scale, {{0, 0}, {40, 30}, {-10, -4}, {120, 60}}),
               scale < 1 ? TileInput::unit() : TileInput::raw_bgr(), ColourMatrix::bt709, range, 0,
               4);
+}
+
+// What tensor cores want: fp16, four channels together, the fourth zero.
+TEST_F(TileKernel, PixelsOfHalvesHoldTheSameValues) {
+  const Picture p = random_picture(130, 74);
+  for (const double scale : {1.0, 0.7})
+    for (const auto& [width, height] : {std::pair{48, 16}, {37, 21}}) {
+      const TilePlan plan = plan_of(width, height, scale, {{0, 0}, {94, 62}, {-20, -6}});
+      const auto planes =
+          cut(p, plan, TileInput::imagenet(), ColourMatrix::bt709, ColourRange::limited, 0, 3);
+      const std::int64_t w = width, h = height;
+      PlanTensor tensor{"x", {3, 3, h, w}, {h * w * 4, 1, w * 4, 4}, Plan::Element::f16, {}};
+      const auto values = static_cast<std::size_t>(3 * h * w * 4);
+      tensor.memory = device_.allocate(values * 2, gpu::Access::download);
+      const std::vector<std::uint16_t> poisoned(values, 0x7e00);
+      queue_.enqueueWriteBuffer(tensor.memory.buffer, CL_TRUE, 0, values * 2, poisoned.data());
+      TileStage stage(device_, plan, TileInput::imagenet(), p.layout, ColourMatrix::bt709,
+                      ColourRange::limited, tensor);
+      EXPECT_EQ(stage.bytes_written(), static_cast<std::uint64_t>(h * w * 8));
+      cl::Event uploaded, done, read;
+      EXPECT_EQ(gpu::upload(queue_, p.memory, p.memory.bytes, {}, &uploaded), Status::ok);
+      EXPECT_EQ(stage.cut(queue_, p.memory.buffer, 0, 3, {uploaded()}, &done), Status::ok);
+      EXPECT_EQ(gpu::download(queue_, tensor.memory, tensor.memory.bytes, {done()}, &read),
+                Status::ok);
+      EXPECT_EQ(gpu::wait(read), Status::ok);
+      const auto* halves = reinterpret_cast<const std::uint16_t*>(tensor.memory.host);
+      for (std::int64_t t = 0; t < 3; ++t)
+        for (std::int64_t i = 0; i < h * w; ++i)
+          for (std::int64_t c = 0; c < 4; ++c) {
+            const float want =
+                c == 3 ? 0 : planes[static_cast<std::size_t>((t * 3 + c) * h * w + i)];
+            ASSERT_NEAR(float_of_half(halves[(t * h * w + i) * 4 + c]), want, 2e-3)
+                << "scale " << scale << ", tile " << t << ", pixel " << i << ", channel " << c;
+          }
+    }
+  const PlanTensor other{"x", {1, 3, 16, 16}, {768, 256, 16, 1}, Plan::Element::f16, {}};
+  EXPECT_THROW(TileStage(device_, plan_of(16, 16, 1, {{0, 0}}), {}, p.layout, ColourMatrix::bt709,
+                         ColourRange::limited, other),
+               std::invalid_argument);
 }
 
 // 100 % and 75 % colour bars as the recommendations give them in 8 bits, limited range.

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "pipeline/plan/family.hpp"
 #include "tests/pipeline/plan/small_plan.hpp"
 
 namespace gantry {
@@ -49,6 +50,24 @@ TEST(PlanRunner, RunsAgainAndAgain) {
     EXPECT_EQ(runner.read("y")[3], -x[3]);
   }
   EXPECT_THROW(runner.read("absent"), std::invalid_argument);
+}
+
+TEST(PlanRunner, RefusesPlansOfAnotherFamily) {
+  const gpu::Info cpu{.name = "a processor", .vendor = "AMD", .kind = gpu::Kind::cpu};
+  const gpu::Info nvidia{.name = "a card", .vendor = "NVIDIA Corporation", .kind = gpu::Kind::gpu};
+  const gpu::Info mali{.name = "Mali", .vendor = "ARM", .kind = gpu::Kind::gpu};
+  for (const auto& [device, target] : {std::pair{cpu, "cpu"}, std::pair{nvidia, "nvidia"},
+                                       std::pair{nvidia, "gpu"}, std::pair{mali, "gpu"}})
+    EXPECT_EQ(why_foreign(device, target), "") << device.name << ", " << target;
+  EXPECT_EQ(why_foreign(mali, "nvidia"),
+            "compiled for 'nvidia' (NVIDIA GPUs), and the device is Mali; compile the model again "
+            "with --target gpu");
+  EXPECT_NE(why_foreign(nvidia, "cpu").find("--target nvidia"), std::string::npos);
+  EXPECT_NE(why_foreign(cpu, "tpu").find("does not know"), std::string::npos);
+
+  SmallPlan other;
+  other.file.header.target = {0, 1};
+  EXPECT_NE(refusal(other).find("p.plan: compiled for 'x'"), std::string::npos) << refusal(other);
 }
 
 TEST(PlanRunner, NamesTheStepThatCannotBeBound) {

@@ -75,7 +75,7 @@ TEST(Plan, SaysWhatIsWrong) {
   };
   const Damage all[] = {
       {"not a plan", [](auto& f) { f.header.magic[0] = 'X'; }},
-      {"version 2", [](auto& f) { f.header.version = 2; }},
+      {"version 9", [](auto& f) { f.header.version = 9; }},
       {"header", [](auto& f) { f.header.header_bytes = 8; }},
       {"cut short", [](auto& f) { ++f.header.file_bytes; }},
       {"strings", [](auto& f) { f.header.strings.offset = 1 << 20; }},
@@ -106,8 +106,7 @@ TEST(Plan, SaysWhatIsWrong) {
        }},
       {"buffer", [](auto& f) { f.tensors[0].buffer = 1; }},
       {"cannot be input", [](auto& f) { f.tensors[0].offset = 4; }},
-      {"cannot be input", [](auto& f) { f.tensors[0].element = 1; }},
-      {"cannot be input", [](auto& f) { f.tensors[0].strides[0] = 2; }},
+      {"cannot be input", [](auto& f) { f.tensors[0].element = 2; }},
       {"cannot be output", [](auto& f) { f.io[1] = 2; }},
       {"names no tensor", [](auto& f) { f.io[1] = 3; }},
       {"1 inputs and 0 outputs",
