@@ -256,12 +256,21 @@ __attribute__((reqd_work_group_size(WARP, WARPS, 1))) __kernel void attention(
   const float power = scale * 1.44269504f;  // of 2
 
   float upper = -INFINITY, lower = -INFINITY;  // of rows g and g + 8
-  for (int n = 0; n < tokens; n += 8) {
-    const uint4 r = load16(keys + (n + g) * k_token, deep && n + g < tokens);
-    Sums s = matrix_step((Sums)(0.0f), q0.x, q1.x, q0.y, q1.y, r.x, r.y);
-    s = matrix_step(s, q0.z, q1.z, q0.w, q1.w, r.z, r.w);
-    if (n + 2 * t < tokens) upper = fmax(upper, s.x * power), lower = fmax(lower, s.z * power);
-    if (n + 2 * t + 1 < tokens) upper = fmax(upper, s.y * power), lower = fmax(lower, s.w * power);
+  for (int block = 0; block < tokens; block += 64) {
+    uint4 r[8];  // loads that are under way together
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+      const int token = block + 8 * i + g;
+      r[i] = load16(keys + token * k_token, deep && token < tokens);
+    }
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+      const int n = block + 8 * i + 2 * t;
+      Sums s = matrix_step((Sums)(0.0f), q0.x, q1.x, q0.y, q1.y, r[i].x, r[i].y);
+      s = matrix_step(s, q0.z, q1.z, q0.w, q1.w, r[i].z, r[i].w);
+      if (n < tokens) upper = fmax(upper, s.x * power), lower = fmax(lower, s.z * power);
+      if (n + 1 < tokens) upper = fmax(upper, s.y * power), lower = fmax(lower, s.w * power);
+    }
   }
   __local float* mine = shared + get_local_id(1) * WARP * 2;
   mine[lane] = upper;
@@ -278,36 +287,49 @@ __attribute__((reqd_work_group_size(WARP, WARPS, 1))) __kernel void attention(
 #pragma unroll
   for (int j = 0; j < 8; ++j) sums[j] = (Sums)(0.0f);
   float above = 0, below = 0;
-  for (int n = 0; n < tokens; n += 16) {
-    Sums s[2];
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const int token = n + 8 * i + g, column = n + 8 * i + 2 * t;
-      const uint4 r = load16(keys + token * k_token, deep && token < tokens);
-      Sums c = matrix_step((Sums)(0.0f), q0.x, q1.x, q0.y, q1.y, r.x, r.y);
-      c = matrix_step(c, q0.z, q1.z, q0.w, q1.w, r.z, r.w);
-      s[i].x = column < tokens ? native_exp2(c.x * power - upper) : 0.0f;
-      s[i].y = column + 1 < tokens ? native_exp2(c.y * power - upper) : 0.0f;
-      s[i].z = column < tokens ? native_exp2(c.z * power - lower) : 0.0f;
-      s[i].w = column + 1 < tokens ? native_exp2(c.w * power - lower) : 0.0f;
-      above += s[i].x + s[i].y;
-      below += s[i].z + s[i].w;
-    }
-    const uint a0 = pack(s[0].x, s[0].y), a1 = pack(s[0].z, s[0].w);
-    const uint a2 = pack(s[1].x, s[1].y), a3 = pack(s[1].z, s[1].w);
-    uint words[4][4];
+  for (int block = 0; block < tokens; block += 32) {
+    uint4 key[4], value[8];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const int token = n + 2 * t + (i & 1) + (i & 2) * 4;
-      const uint4 r = load16(values + token * v_token, token < tokens);
-      words[i][0] = r.x, words[i][1] = r.y, words[i][2] = r.z, words[i][3] = r.w;
+      const int token = block + 8 * i + g;
+      key[i] = load16(keys + token * k_token, deep && token < tokens);
     }
 #pragma unroll
-    for (int j = 0; j < 8; ++j) {
-      const int shift = j % 2 * 16;
-      const uint b0 = (words[0][j / 2] >> shift & 0xffff) | (words[1][j / 2] >> shift) << 16;
-      const uint b1 = (words[2][j / 2] >> shift & 0xffff) | (words[3][j / 2] >> shift) << 16;
-      sums[j] = matrix_step(sums[j], a0, a1, a2, a3, b0, b1);
+    for (int i = 0; i < 8; ++i) {
+      const int token = block + i / 4 * 16 + 2 * t + (i & 1) + (i & 2) * 4;
+      value[i] = load16(values + token * v_token, token < tokens);
+    }
+#pragma unroll
+    for (int part = 0; part < 2; ++part) {
+      Sums s[2];
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const int column = block + 16 * part + 8 * i + 2 * t;
+        const uint4 r = key[2 * part + i];
+        Sums c = matrix_step((Sums)(0.0f), q0.x, q1.x, q0.y, q1.y, r.x, r.y);
+        c = matrix_step(c, q0.z, q1.z, q0.w, q1.w, r.z, r.w);
+        s[i].x = column < tokens ? native_exp2(c.x * power - upper) : 0.0f;
+        s[i].y = column + 1 < tokens ? native_exp2(c.y * power - upper) : 0.0f;
+        s[i].z = column < tokens ? native_exp2(c.z * power - lower) : 0.0f;
+        s[i].w = column + 1 < tokens ? native_exp2(c.w * power - lower) : 0.0f;
+        above += s[i].x + s[i].y;
+        below += s[i].z + s[i].w;
+      }
+      const uint a0 = pack(s[0].x, s[0].y), a1 = pack(s[0].z, s[0].w);
+      const uint a2 = pack(s[1].x, s[1].y), a3 = pack(s[1].z, s[1].w);
+      uint words[4][4];
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const uint4 r = value[4 * part + i];
+        words[i][0] = r.x, words[i][1] = r.y, words[i][2] = r.z, words[i][3] = r.w;
+      }
+#pragma unroll
+      for (int j = 0; j < 8; ++j) {
+        const int shift = j % 2 * 16;
+        const uint b0 = (words[0][j / 2] >> shift & 0xffff) | (words[1][j / 2] >> shift) << 16;
+        const uint b1 = (words[2][j / 2] >> shift & 0xffff) | (words[3][j / 2] >> shift) << 16;
+        sums[j] = matrix_step(sums[j], a0, a1, a2, a3, b0, b1);
+      }
     }
   }
   mine[lane] = above;

@@ -17,7 +17,7 @@ struct Options {
   std::optional<std::int64_t> width,
       height;                         // --input-size; replaces the model's own, both or none
   std::optional<std::int64_t> batch;  // --batch; replaces the model's own
-  std::string target = "cpu";         // device family: "cpu" or "gpu"
+  std::string target = "cpu";         // device family: pipeline/plan/family.hpp
   bool keep_all_tensors = false;      // no two tensors share bytes: each can be read after a run
   bool fuse = true;  // false: one step per ONNX operator, to find where results part
 };

@@ -201,14 +201,6 @@ std::vector<float> PlanRunner::read(std::string_view name) const {
   return dense;
 }
 
-std::vector<std::int64_t> PlanRunner::time_steps(int rounds) const {
-  const State& s = *state_;
-  const cl::CommandQueue queue = s.device.make_queue(true);
-  std::vector<std::int64_t> times;
-  for (const BoundStep& step : s.steps) times.push_back(s.time(queue, step, rounds));
-  return times;
-}
-
 const std::vector<std::string>& PlanRunner::options() const {
   return state_->options;
 }

@@ -60,9 +60,6 @@ class PlanRunner {
   // fastest beside the compiled programs. Returns how many were timed; a new runner uses them.
   int tune(int rounds);
 
-  // Set-up: the fastest of `rounds` of each step of the plan, nanoseconds, on a queue of its own. The
-  // tensors hold whatever earlier runs left.
-  std::vector<std::int64_t> time_steps(int rounds) const;
   // What each step was compiled with, its tile included.
   const std::vector<std::string>& options() const;
 

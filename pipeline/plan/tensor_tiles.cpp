@@ -69,14 +69,12 @@ TensorTile usual_tile(const TensorWork& w) {
   constexpr std::int64_t kEnoughWarps = 132 * 8;  // of the largest devices that there are
   TensorTile t;
   t.channels = largest_channels(w, 10);
-  const std::int64_t rows = t.channels <= 4 ? 4 : 2;
-  t.across = w.pointwise ? rows : std::min<std::int64_t>(rows, 2);
-  t.down = rows / t.across;
-  if (!w.pointwise && w.width <= 16) t.across = 1, t.down = 2;
-  while (warps(w, t) < kEnoughWarps && t.across * t.down > 1) (t.down > 1 ? t.down : t.across) /= 2;
+  // Few channels leave a warp little to do with a pixel: more warps hide the loads better.
+  t.across = w.pointwise || t.channels > 4 ? 2 : 1;
+  if (warps(w, t) < kEnoughWarps) t.across = 1;
   if (warps(w, t) < kEnoughWarps && t.channels > 4) t.channels = largest_channels(w, 4);
   t.warps_m = 4;
-  t.prefetch = t.across * t.down * t.channels <= 16;
+  t.prefetch = t.across * t.channels <= 8;
   return t;
 }
 
