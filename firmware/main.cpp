@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
   add_compile(app, status);
 #endif
   add_eval_director(app, status);
+  add_tune(app, status);
   add_doctor(app, status);
   try {
     app.parse(argc, argv);
