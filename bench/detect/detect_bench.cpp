@@ -47,16 +47,22 @@ void print(const char* what, const Spread& s) {
   std::printf("%-44s %8.3f ms  (%.3f … %.3f)\n", what, s.median, s.least, s.most);
 }
 
-// Six tiles of 1024 from the 5700x1900 panorama, and copies of as many bytes.
-void tile_stage(gpu::Device& device) {
+// Six tiles of 1024 from the 5700x1900 panorama, and copies of as many bytes. `pixels`: four fp16
+// channels together, as tensor cores read them; else fp32 planes.
+void tile_stage(gpu::Device& device, bool pixels) {
   const TilePlan plan = plan_tiles(kPanorama, 1024, 1024, {TileLayout::reference, 1, 0}, {});
   const int count = static_cast<int>(plan.tiles.size());
   const Nv12Layout layout = nv12_layout(kPanorama.width, kPanorama.height);
   const auto picture = device.allocate(layout.bytes(), gpu::Access::device);
-  const auto tensor =
-      device.allocate(static_cast<std::size_t>(count) * 3 * 1024 * 1024 * 4, gpu::Access::device);
-  TileStage stage(device, plan, {}, layout, ColourMatrix::bt709, ColourRange::limited,
-                  tensor.buffer);
+  constexpr std::int64_t kEdge = 1024, kPlane = kEdge * kEdge;
+  PlanTensor tensor{"tiles", {count, 3, kEdge, kEdge}, {3 * kPlane, kPlane, kEdge, 1}, {}, {}};
+  if (pixels) {
+    tensor.strides = {4 * kPlane, 1, 4 * kEdge, 4};
+    tensor.element = Plan::Element::f16;
+  }
+  tensor.memory = device.allocate(static_cast<std::size_t>(count * kPlane) * (pixels ? 8 : 12),
+                                  gpu::Access::device);
+  TileStage stage(device, plan, {}, layout, ColourMatrix::bt709, ColourRange::limited, tensor);
   std::uint64_t bytes = stage.bytes_written() * static_cast<std::uint64_t>(count);
   for (int i = 0; i < count; ++i) bytes += stage.bytes_read(i);
   // A copy moves each byte twice.
@@ -81,8 +87,8 @@ void tile_stage(gpu::Device& device) {
        repeated([&] { queue.enqueueCopyBuffer(from.buffer, to.buffer, 0, 0, copied); })},
       device.info().kind == gpu::Kind::gpu ? 50 : 15);
   for (Spread& s : times) s = {s.least / kRepeats, s.median / kRepeats, s.most / kRepeats};
-  std::printf("tile stage, six tiles of 1024 from 5700x1900, %.1f MB read and written\n",
-              static_cast<double>(bytes) * 1e-6);
+  std::printf("tile stage, six tiles of 1024 from 5700x1900, %s, %.1f MB read and written\n",
+              pixels ? "fp16 pixels" : "fp32 planes", static_cast<double>(bytes) * 1e-6);
   print("tiles", times[0]);
   print("the same bytes by a copy kernel", times[1]);
   print("the same bytes by clEnqueueCopyBuffer", times[2]);
@@ -167,7 +173,8 @@ void decode_and_merge(int classes) {
 int main() {
   gantry::gpu::Device device({}, {});
   std::printf("%s\n\n", device.info().name.c_str());
-  gantry::tile_stage(device);
+  gantry::tile_stage(device, false);
+  if (device.info().kind == gantry::gpu::Kind::gpu) gantry::tile_stage(device, true);
   gantry::decode_and_merge(2);
   gantry::decode_and_merge(80);
 }
