@@ -17,6 +17,33 @@
 #define UNITS 3
 #endif
 
+// What the registers hold of a tile at once: PART_CHANNELS outputs by PART_VECTORS vectors of PART
+// columns. A tile is done in as many passes over its input as it has such parts.
+#if VEC == 16 && defined(__AVX512F__)
+#define PART 16
+#define PART_CHANNELS CO
+#elif VEC == 16 && defined(__AVX__)
+#define PART 8
+#define PART_CHANNELS (CO / 2)
+#elif VEC == 16
+#define PART 4
+#define PART_CHANNELS CO
+#else
+#define PART VEC
+#define PART_CHANNELS CO
+#endif
+#define PART_VECTORS UNITS
+#define PARTS (UNITS * VEC / PART)
+// Every function of apply() stands wherever a sum is finished. CPUs keep the code short; elsewhere
+// sums must stay in registers.
+#if VEC == 16
+#define STORE_LOOP _Pragma("unroll 1")
+#else
+#define STORE_LOOP _Pragma("unroll")
+#endif
+#define pfloat JOIN(float, PART)
+#define load_part(p) JOIN(vload, PART)(0, p)
+
 // y[plane][row][phase][column] = x[row - pad_y][column * phases + phase - pad_x], zero outside.
 // Global ids: row times phase, channel, image.
 WIDE __kernel void prepare(__global const float* x, int x_at, int x_image, int x_plane, int x_row,
@@ -70,6 +97,26 @@ INLINE vfloat finish(vfloat v, __global const float* residual, int has_residual,
       int residual_plane, int has_residual, int residual_first, int width, int units_per_row,      \
       int units, int inputs, int outputs, int groups, int function, float alpha, float beta
 
+// Adds the products of `inputs` planes to one part.
+INLINE void add_products(pfloat part[PART_CHANNELS][PART_VECTORS], const int* from,
+                         __global const float* restrict plane, int x_plane,
+                         __global const float* restrict w, __global const int* restrict tap,
+                         int tap_count, int single, int inputs) {
+  for (int i = 0; i < inputs; ++i, plane += x_plane)
+    for (int t = 0; t < tap_count; ++t, w += CO) {
+      __global const float* start = single ? plane : plane + tap[t];
+      pfloat x[PART_VECTORS];
+#pragma unroll
+      for (int v = 0; v < PART_VECTORS; ++v) x[v] = load_part(start + from[v]);
+#pragma unroll
+      for (int k = 0; k < PART_CHANNELS; ++k) {
+        const pfloat weight = (pfloat)(w[k]);
+#pragma unroll
+        for (int v = 0; v < PART_VECTORS; ++v) part[k][v] = multiply_add(weight, x[v], part[k][v]);
+      }
+    }
+}
+
 // Weights: [group][block of CO outputs][input channel][tap][CO].
 // Global ids: tile of UNITS units and block of CO output channels (the other way round where
 // `blocks_first`), image times group.
@@ -86,42 +133,48 @@ INLINE void conv_tile(int tile, int block, int single, CONV_ARGUMENTS) {
   for (int u = 0; u < UNITS; ++u)
     at[u] = unit_at(min(tile * UNITS + u, units - 1), units_per_row, width, row_step, &lanes);
 
-  vfloat sum[CO][UNITS];
+  union {
+    vfloat units[UNITS];
+    pfloat parts[PARTS];
+  } sum[CO];
   __global const float* b = bias + bias_at + (group * blocks + block) * CO;
 #pragma unroll
   for (int c = 0; c < CO; ++c)
 #pragma unroll
-    for (int u = 0; u < UNITS; ++u) sum[c][u] = (vfloat)(b[c]);
+    for (int u = 0; u < UNITS; ++u) sum[c].units[u] = (vfloat)(b[c]);
 
-  for (int i = 0; i < inputs; ++i, plane += x_plane) {
-    const int last = single ? 1 : tap_count;
-    for (int t = 0; t < last; ++t, w += CO) {
-      __global const float* from = single ? plane : plane + tap[t];
-      vfloat v[UNITS];
 #pragma unroll
-      for (int u = 0; u < UNITS; ++u) v[u] = load_vector(from + at[u].x);
+  for (int c = 0; c < CO; c += PART_CHANNELS)
 #pragma unroll
-      for (int c = 0; c < CO; ++c) {
-        const vfloat k = (vfloat)(w[c]);
+    for (int p = 0; p < PARTS; p += PART_VECTORS) {
+      pfloat part[PART_CHANNELS][PART_VECTORS];
+      int from[PART_VECTORS];
 #pragma unroll
-        for (int u = 0; u < UNITS; ++u) sum[c][u] = mad(k, v[u], sum[c][u]);
+      for (int v = 0; v < PART_VECTORS; ++v) {
+        from[v] = at[(p + v) * PART / VEC].x + (p + v) * PART % VEC;
+#pragma unroll
+        for (int k = 0; k < PART_CHANNELS; ++k) part[k][v] = sum[c + k].parts[p + v];
       }
+      add_products(part, from, plane, x_plane, w + c, tap, single ? 1 : tap_count, single, inputs);
+#pragma unroll
+      for (int k = 0; k < PART_CHANNELS; ++k)
+#pragma unroll
+        for (int v = 0; v < PART_VECTORS; ++v) sum[c + k].parts[p + v] = part[k][v];
     }
-  }
 
   const int first = block * CO;
-#pragma unroll
+STORE_LOOP
   for (int c = 0; c < CO; ++c) {
     if (first + c < outputs) {
       const int channel = group * outputs + first + c;
       __global float* to = y + y_at + image * y_image + channel * y_plane;
       __global const float* r =
           residual + residual_at + image * residual_image + channel * residual_plane;
-#pragma unroll
+STORE_LOOP
       for (int u = 0; u < UNITS; ++u)
-        store_part(
-            finish(sum[c][u], r + at[u].y, has_residual, residual_first, function, alpha, beta),
-            to + at[u].y, lanes);
+        store_part(finish(sum[c].units[u], r + at[u].y, has_residual, residual_first, function,
+                          alpha, beta),
+                   to + at[u].y, lanes);
     }
   }
 }
@@ -160,7 +213,8 @@ WIDE __kernel void conv_depthwise(CONV_ARGUMENTS) {
   for (int t = 0; t < tap_count; ++t) {
     const vfloat k = (vfloat)(w[t]);
 #pragma unroll
-    for (int u = 0; u < UNITS; ++u) sum[u] = mad(k, load_vector(plane + tap[t] + at[u].x), sum[u]);
+    for (int u = 0; u < UNITS; ++u)
+      sum[u] = multiply_add(k, load_vector(plane + tap[t] + at[u].x), sum[u]);
   }
   __global float* to = y + y_at + image * y_image + channel * y_plane;
   __global const float* r =
@@ -195,7 +249,8 @@ __kernel void conv_transpose(__global const float* x, int x_at, int x_image, int
       for (int kx = 0; kx < kernel_x; ++kx) {
         const int sx = column + pad_x - kx * dilation_x;
         if (sx < 0 || sx % stride_x || sx / stride_x >= width) continue;
-        sum = mad(w[ky * kernel_x + kx], plane[sy / stride_y * x_row + sx / stride_x], sum);
+        const float v = plane[sy / stride_y * x_row + sx / stride_x];
+        sum = multiply_add(w[ky * kernel_x + kx], v, sum);
       }
     }
   }

@@ -32,7 +32,8 @@ WIDE __kernel void matmul(__global const float* a, int a_at, int a_row, int a_co
   for (int i = 0; i < k; ++i) {
     const vfloat v = load_vector(b + b_at + i * b_row + column);
 #pragma unroll
-    for (int r = 0; r < ROWS; ++r) sum[r] = mad((vfloat)(a[a_rows[r] + i * a_column]), v, sum[r]);
+    for (int r = 0; r < ROWS; ++r)
+      sum[r] = multiply_add((vfloat)(a[a_rows[r] + i * a_column]), v, sum[r]);
   }
 #pragma unroll
   for (int r = 0; r < ROWS; ++r)

@@ -24,7 +24,7 @@ INLINE float reduce_two(int kind, float s, float v) {
       return s * v;
     case 5:
     case 6:
-      return mad(v, v, s);
+      return multiply_add(v, v, s);
     case 7:
       return s + fabs(v);
     default:
