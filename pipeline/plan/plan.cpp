@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pipeline/plan/plan_check.hpp"
 #include "pipeline/plan/plan_format.hpp"
 
 namespace gantry {
@@ -61,6 +62,7 @@ class PlanParser {
     read_tensors();
     read_steps();
     read_io();
+    check_steps();
     return std::move(plan_);
   }
 
@@ -235,6 +237,15 @@ class PlanParser {
     const std::uint64_t whole = all.extent();
     if (t.element != all.element || t.offset > whole || t.extent() > whole - t.offset)
       fail("tensor '{}' lies outside of its storage", t.name);
+  }
+
+  // Last, when every tensor and the inputs and outputs are known to lie where they may.
+  void check_steps() const {
+    for (const auto& s : plan_.steps_) try {
+        check_step(plan_, s);
+      } catch (const std::invalid_argument& e) {
+        fail("layer '{}', kernel {}/{}: {}", s.layer, s.family, s.kernel, e.what());
+      }
   }
 
   std::span<const std::byte> file_;

@@ -1,8 +1,9 @@
 // A compiled network: its tensors, its kernel launches and its weights, read from a plan file.
 //
 // A plan is made by `gantry compile` for one device family and holds no code: each step names a
-// kernel of a family that the binary carries. Everything in a Plan has been validated; a Plan is
-// immutable and may be read by any thread.
+// kernel of a family that the binary carries. Everything in a Plan has been validated, down to what
+// each kernel would touch with the arguments it is given; a Plan is immutable and may be read by any
+// thread.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>

@@ -1,6 +1,7 @@
 // A plan written by hand for tests: its "network" reads boxes that are painted into the picture.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -56,7 +57,9 @@ class MarkerNetwork {
     step.kernel = w.text("gather");
     step.dimensions = 2;
     step.global[0] = static_cast<std::uint64_t>(picks);
-    step.global[1] = static_cast<std::uint64_t>(batch), step.global[2] = 1;
+    step.global[1] =
+        static_cast<std::uint64_t>(output_batch ? std::min(batch, output_batch) : batch);
+    step.global[2] = 1;
     step.argument_count = 6;
     std::vector<MetadataRecord> metadata;
     if (!names.empty()) metadata.push_back({w.text("names"), w.text(names)});

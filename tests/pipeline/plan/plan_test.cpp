@@ -33,7 +33,7 @@ TEST(Plan, ReadsWhatIsThere) {
   EXPECT_EQ(plan.target(), "cpu");
   EXPECT_EQ(plan.metadata("names"), "{}");
   EXPECT_EQ(plan.arena_bytes(), 256u);
-  ASSERT_EQ(plan.tensors().size(), 3u);
+  ASSERT_EQ(plan.tensors().size(), 4u);
   EXPECT_EQ(plan.tensors()[0].name, "x");
   EXPECT_EQ(plan.tensors()[0].storage, Plan::Storage::input);
   EXPECT_EQ(plan.tensors()[0].shape, std::vector<std::int64_t>{8});
@@ -108,7 +108,7 @@ TEST(Plan, SaysWhatIsWrong) {
       {"cannot be input", [](auto& f) { f.tensors[0].offset = 4; }},
       {"cannot be input", [](auto& f) { f.tensors[0].element = 2; }},
       {"cannot be output", [](auto& f) { f.io[1] = 2; }},
-      {"names no tensor", [](auto& f) { f.io[1] = 3; }},
+      {"names no tensor", [](auto& f) { f.io[1] = 4; }},
       {"1 inputs and 0 outputs",
        [](auto& f) { f.header.output_count = 0, f.tensors[1].storage = 2; }},
       {"dimensions", [](auto& f) { f.steps[0].dimensions = 4; }},
@@ -119,7 +119,47 @@ TEST(Plan, SaysWhatIsWrong) {
       {"arguments out of range", [](auto& f) { f.steps[0].argument_count = 8; }},
       {"arguments out of range", [](auto& f) { f.steps[0].first_argument = 0xffffffff; }},
       {"unknown kind", [](auto& f) { f.arguments[0].kind = 3; }},
-      {"names tensor 3", [](auto& f) { f.arguments[0].tensor = 3; }},
+      {"names tensor 4", [](auto& f) { f.arguments[0].tensor = 4; }},
+  };
+  for (const auto& d : all) {
+    SmallPlan p;
+    d.apply(p.file);
+    EXPECT_NE(refusal(p.seal()).find(d.word), std::string::npos)
+        << d.word << ": " << refusal(p.seal());
+  }
+}
+
+// A whole file that would have its kernel leave its buffers.
+TEST(Plan, RefusesStepsThatLeaveTheirBuffers) {
+  struct Damage {
+    const char* word;
+    std::function<void(SmallPlan::Layout&)> apply;
+  };
+  const Damage all[] = {
+      {"would read", [](auto& f) { f.weights[0] = 9; }},             // elements
+      {"would read", [](auto& f) { f.weights[1] = 2; }},             // stride of x
+      {"would read", [](auto& f) { f.weights[1] = -1; }},            //
+      {"would write", [](auto& f) { f.weights[2] = 2; }},            // stride of y
+      {"out of range", [](auto& f) { f.weights[0] = 0; }},           //
+      {"out of range", [](auto& f) { f.weights[1] = 0x7fffffff; }},  //
+      {"behind the weights", [](auto& f) { f.arguments[3].integer = 16; }},
+      {"out of range", [](auto& f) { f.arguments[3].integer = 0; }},
+      {"integers among the weights", [](auto& f) { f.arguments[2].tensor = 3; }},
+      {"floats", [](auto& f) { f.arguments[0].tensor = 2; }},
+      {"another kind", [](auto& f) { f.arguments[3] = SmallPlan::argument(0, 0); }},
+      {"another kind", [](auto& f) { f.steps[0].argument_count = 6; }},
+      {"is not known",
+       [](auto& f) {
+         f.steps[0].kernel = {0, 1};
+       }},
+      {"is not known",
+       [](auto& f) {
+         f.steps[0].family = {0, 1};
+       }},
+      {"-DNAME=NUMBER", [](auto& f) { f.strings[23] = 'v'; }},
+      {"options", [](auto& f) { f.strings[27] = '9'; }},
+      {"work-items", [](auto& f) { f.steps[0].global[1] = f.steps[0].global[2] = 0x7fffffff; }},
+      {"out of range", [](auto& f) { f.steps[0].global[0] = 1 << 24; }},
   };
   for (const auto& d : all) {
     SmallPlan p;
@@ -132,10 +172,9 @@ TEST(Plan, SaysWhatIsWrong) {
 // A view of an input may not leave the input.
 TEST(Plan, KeepsViewsInsideOfInputs) {
   SmallPlan p;
-  p.file.tensors[2] = SmallPlan::tensor({0, 0}, 2, 0, 3);
-  p.file.tensors[2].offset = 5;
+  p.file.tensors[3].offset = 5;
   EXPECT_EQ(refusal(p.seal()), "");
-  p.file.tensors[2].offset = 6;
+  p.file.tensors[3].offset = 6;
   EXPECT_NE(refusal(p.seal()).find("outside"), std::string::npos);
 }
 

@@ -15,7 +15,7 @@ struct SmallPlan {
     plan_format::FileHeader header;
     alignas(64) char strings[64];
     alignas(64) plan_format::MetadataRecord metadata[1];
-    alignas(64) plan_format::TensorRecord tensors[3];
+    alignas(64) plan_format::TensorRecord tensors[4];
     alignas(64) plan_format::ArgumentRecord arguments[7];
     alignas(64) plan_format::StepRecord steps[1];
     alignas(64) std::uint32_t io[2];
@@ -38,7 +38,7 @@ struct SmallPlan {
     h.arena_bytes = 256;
     h.strings = {offsetof(Layout, strings), text.size()};
     h.metadata = {offsetof(Layout, metadata), 1};
-    h.tensors = {offsetof(Layout, tensors), 3};
+    h.tensors = {offsetof(Layout, tensors), 4};
     h.arguments = {offsetof(Layout, arguments), 7};
     h.steps = {offsetof(Layout, steps), 1};
     h.io = {offsetof(Layout, io), 2};
@@ -47,6 +47,7 @@ struct SmallPlan {
     file.tensors[0] = tensor({0, 1}, 2, 0, 8);  // x: input
     file.tensors[1] = tensor({1, 1}, 3, 0, 8);  // y: output
     file.tensors[2] = tensor({0, 0}, 1, 2, 3);  // the table: size and strides, integers
+    file.tensors[3] = tensor({0, 0}, 2, 0, 3);  // a view of x that no step reads
     const std::int32_t table[] = {8, 1, 1};
     std::memcpy(file.weights, table, sizeof table);
     for (std::uint32_t i = 0; i < 3; ++i) file.arguments[i] = argument(0, i);
