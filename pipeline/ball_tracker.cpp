@@ -23,6 +23,7 @@ constexpr double kTeleport = 16, kAfterLongGap = 5;
 constexpr double kBase = 1.4;
 constexpr double kDoubted = 4, kTrustBack = 0.5;
 constexpr int kProven = 5;  // sights of a chain that may speak against others
+constexpr int kDense = 24;  // instants; of those before only every third is looked at
 constexpr double kBirth = 3;
 constexpr double kSmooth = 3;  // a step costs no more within a chain
 constexpr double kChain_s = 0.8;
@@ -210,6 +211,7 @@ void BallTracker::link(Node& node, std::int64_t number) noexcept {
     const Instant& then = instant(n);
     const double dt = seconds(now_ns - then.capture_ns);
     if (dt > config_.longest_gap_s) break;
+    if (number - n > kDense && (number - n) % 3 != 0) continue;
     if (then.best_node < 0 || then.best < best) break;  // nothing before can be better
     for (int i = 0; i < then.count; ++i) {
       const Node& other = then.nodes[i];
@@ -339,7 +341,8 @@ void BallTracker::weigh_path() noexcept {
     for (; to < end_ && seconds(instant(to).capture_ns - centre) <= kSupport_s; ++to)
       sum += worth(to);
     for (; seconds(centre - instant(from).capture_ns) > kSupport_s; ++from) sum -= worth(from);
-    instant(n).trust = 1 / (1 + std::exp((kEven - sum) / kSure));
+    Instant& at = instant(n);
+    at.trust = 1 / (1 + std::exp((kEven - sum) / kSure));
   }
 }
 

@@ -15,7 +15,8 @@ constexpr double kBlind_s = 2;        // with nothing known ahead, so far is pla
 constexpr double kLead_s = 0.5;       // the view shows where the ball can be after this time
 constexpr double kRoom = 1.25;        // and is so much larger than what it must hold
 constexpr double kPlayersRoom = 1.1;  // view to players' spread, when the ball is not known
-constexpr double kZoneWeight = 3, kLeastTrust = 0.12;  // weights of a plan's targets
+constexpr double kZoneWeight = 3, kLeastTrust = 0.12,
+                 kBlindTrust = 0.35;  // weights of a plan's targets
 constexpr double kAtEdge =
     1.15;  // of the widest view around it: near the panorama's edges the view narrows
 constexpr double kZoomCalm = 2;  // the zoom's smoothing to that of the aim
@@ -114,7 +115,7 @@ FollowDirector::Place FollowDirector::place_at(std::int64_t t) const noexcept {
   const double view = mix(mix(config_.wide, of_players, players.trust), view_of(ball), share);
   p.field_of_view = std::min(view, std::max(config_.narrow, kAtEdge * widest_at(p.yaw, p.pitch)));
   p.ball_share = share;
-  p.trust = std::max(kLeastTrust, share * ball.confidence);
+  p.trust = std::max(kLeastTrust, share * mix(kBlindTrust, 1, ball.confidence));
   const CameraPose fitting = limits_.clamp({p.yaw, p.pitch, p.field_of_view});
   p.yaw = fitting.yaw, p.pitch = fitting.pitch, p.field_of_view = fitting.field_of_view;
   return p;
