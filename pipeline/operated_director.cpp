@@ -41,6 +41,7 @@ OperatedDirector::OperatedDirector(const DirectorConfig& config, const PanoramaG
     each.kind = kind;
     directors_[static_cast<std::size_t>(kind)] = make_director(each, panorama, limits);
   }
+  tell();  // who will lead, before there is a frame
 }
 
 void OperatedDirector::observe(const Detections& found) noexcept {

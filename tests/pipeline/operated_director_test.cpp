@@ -190,7 +190,9 @@ TEST_F(Operated, DirectorsAreSwitchedWithoutAJump) {
 TEST_F(Operated, StatusSaysWhoLeads) {
   const auto d = make(DirectorConfig::Kind::fixed, 5);
   ControlStatus s;
-  EXPECT_FALSE(statuses_.pop(s));
+  ASSERT_TRUE(statuses_.pop(s));
+  EXPECT_EQ(s.director, DirectorConfig::Kind::fixed);
+  EXPECT_EQ(s.capture_ns, 0) << "there is no frame yet";
   frame(*d);
   ASSERT_TRUE(statuses_.pop(s));
   EXPECT_FALSE(s.manual);
