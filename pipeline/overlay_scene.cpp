@@ -59,7 +59,7 @@ struct OnView {
 };
 
 int dot_of(const OverlayList& list) {
-  return std::max(1, list.width() / kDotsAcross);
+  return std::max(1, (list.width() + kDotsAcross / 2) / kDotsAcross);
 }
 
 using Text = std::array<char, 96>;
