@@ -36,6 +36,10 @@ class Operated : public testing::Test {
     c.kind = kind;
     c.sweep.speed = radians(20), c.sweep.acceleration = radians(25);
     c.fixed = {radians(20), radians(-5), radians(50)};
+    // Of the hand; above the sweep's, so that it can be caught up with.
+    c.motion.yaw.speed = radians(30), c.motion.yaw.acceleration = radians(30);
+    c.motion.pitch.speed = radians(12), c.motion.pitch.acceleration = radians(15);
+    c.motion.field_of_view.speed = radians(10), c.motion.field_of_view.acceleration = radians(12);
     return c;
   }
   std::unique_ptr<OperatedDirector> make(DirectorConfig::Kind kind, double hand_back_s = 20) {
@@ -242,6 +246,7 @@ TEST_F(Operated, WhatDoesNotFitIsBroughtToWhatFits) {
 
 TEST_F(Operated, AFloodOfCommandsIsBounded) {
   const auto d = make(DirectorConfig::Kind::fixed, 0);
+  frame(*d);
   for (int i = 0; i < 10'000; ++i) steer(i % 40, {}, {});
   EXPECT_EQ(commands_.size(), ControlCommands::capacity());
   EXPECT_EQ(commands_.dropped(), 10'000 - ControlCommands::capacity());
