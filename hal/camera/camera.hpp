@@ -35,6 +35,10 @@ class Camera {
   // Called once, before the first capture(); a real camera has its own time.
   virtual void start_at(std::int64_t start_ns) { static_cast<void>(start_ns); }
 
+  // Where the surfaces given to capture() should come from, so that the device writes into them;
+  // null: anywhere. Set-up.
+  virtual Heap* surface_heap() { return nullptr; }
+
   // Fills `out` with the next picture; blocks until it is due (its own pacing) or `stop()` was
   // called. Takes a surface from `pool` (whose layout is nv12_layout(format)).
   //   ok       a picture

@@ -1,0 +1,127 @@
+// A camera of the kernel's: V4L2, single- or multi-planar.
+//
+// Pictures reach the surface by one of four doors, the first that fits:
+//   import   NV12 as the surface lies: the device writes into the surface, by its DMA-buf
+//   user     the same by the surface's address
+//   convert  one kernel reads the device's own buffers and writes the surface
+//   decode   Motion JPEG: libavcodec writes the surface
+//
+// The configuration is const; what the device gave (the session, its stream and buffers) is made
+// again by capture() after it was lost. See camera.hpp for the contract of every call.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "hal/camera/camera.hpp"
+#include "hal/camera/v4l2/converter.hpp"
+#include "hal/camera/v4l2/jpeg_decoder.hpp"
+#include "hal/camera/v4l2/session.hpp"
+#include "hal/camera/v4l2/stream.hpp"
+
+namespace gantry {
+
+struct V4l2CameraConfig {
+  std::string name;           // in log lines and the report
+  std::string device;         // its bus path as the doctor prints it, or a path under /dev
+  int input = -1;             // −1: as it is
+  int width = 0, height = 0;  // luma pixels, even, at least 16
+  double frames_per_second = 30;
+  std::string format = "auto";  // or four characters, or "libv4l2"
+  std::string heap = "auto";    // of the surfaces; or a name that open_heap() takes
+  bool trust_rig = false;       // pixels are as the rig says, whatever the driver says
+  bool may_be_missing = false;  // set-up goes on without it; capture() looks for it
+  double time_offset_s = 0;     // added to the kernel's time stamps
+  ColourMatrix matrix = ColourMatrix::bt709;  // of the surfaces
+  ColourRange range = ColourRange::limited;
+  v4l2::ControlsConfig controls;
+};
+
+// capture_ns is the kernel's time stamp, taken to the middle of the exposure where the time of
+// exposure is fixed (`controls.shutter_s`): stamps at its start get half of it added, stamps at the
+// end of the picture get half of it subtracted. What else lies between, read-out above all, is
+// `time_offset_s`.
+class V4l2Camera final : public Camera {
+ public:
+  // Opens the device and agrees on a format. Throws std::runtime_error, one line: the camera, the
+  // node, what is wrong and what would be right.
+  V4l2Camera(gpu::Device& device, V4l2CameraConfig config);
+  ~V4l2Camera() override;
+
+  const std::string& name() const override { return config_.name; }
+  CameraFormat format() const override {
+    return {config_.width, config_.height, config_.frames_per_second};
+  }
+  Heap* surface_heap() override { return heap_.get(); }
+
+  // As Camera::capture(). `lost` after an error of the device, a change of its signal, or silence;
+  // the next call opens it again. Pictures that the device marks as damaged are left out, and seen
+  // as a gap. The thread allocates only while it opens the device.
+  Status capture(SurfacePool& pool, CameraFrame& out) noexcept override;
+  void stop() noexcept override;
+
+  // Which door pictures take, and why; for the log. Empty while the device was never there.
+  const std::string& door_text() const { return door_text_; }
+
+ private:
+  enum class Door : std::uint8_t { import, user, convert, decode };
+  enum class Wake : std::uint8_t { picture, nothing, stopped, lost };
+
+  v4l2::SessionConfig session_config() const;
+  void prepare();
+  v4l2::Format agreed(v4l2::Format format) const;
+  Door choose_door();
+  bool accepts(Heap& heap) const;
+  void choose_heap();
+  bool open(SurfacePool& pool) noexcept;
+  void start(SurfacePool& pool);
+  void close() noexcept;
+  Status lose(const char* what, int error) noexcept;
+  void tell(const std::string& cause) noexcept;
+
+  Wake wait() noexcept;
+  int feed(SurfacePool& pool) noexcept;
+  int recycle() noexcept;
+  Status take_direct(const v4l2::Dequeued& picture, CameraFrame& out) noexcept;
+  Status take_copied(const v4l2::Dequeued& picture, SurfacePool& pool, CameraFrame& out) noexcept;
+  void stamp(const v4l2::Dequeued& picture, CameraFrame& out) noexcept;
+  bool direct() const { return door_ == Door::import || door_ == Door::user; }
+
+  const V4l2CameraConfig config_;
+  gpu::Device& device_;
+  cl::CommandQueue queue_;
+  int stop_event_ = -1;
+  std::atomic<bool> stopped_{false};
+
+  // Agreed when the device was first there, and kept.
+  std::optional<v4l2::Format> format_;
+  Door door_ = Door::convert;
+  std::string door_text_;
+  std::unique_ptr<Heap> heap_;
+  std::optional<v4l2::Converter> converter_;
+  std::unique_ptr<v4l2::JpegDecoder> decoder_;
+
+  // What goes with the device. The stream after what its buffers are used by.
+  struct Slot {
+    SurfaceRef surface;                                 // direct doors: what the device writes into
+    HostAccess access;                                  // and the host's turn at it
+    std::array<gpu::Memory, v4l2::kMostPlanes> memory;  // convert: the device's buffer, for kernels
+    cl::Event read;                                     // convert: the kernel is done with it
+    bool waits = false;                                 // for `read`, to be queued again
+  };
+  std::unique_ptr<v4l2::Session> session_;
+  std::unique_ptr<v4l2::Stream> stream_;
+  std::array<Slot, v4l2::kMostBuffers> slots_;
+  std::int64_t silent_since_ns_ = 0;
+  bool first_picture_ = true;  // of this stream
+  std::uint32_t last_sequence_ = 0;
+
+  std::uint64_t sequence_ = 0;  // of the next picture if none is missing
+  std::string told_;            // the cause that was logged last
+  bool told_clock_ = false;
+};
+
+}  // namespace gantry

@@ -1,0 +1,146 @@
+// What cameras suffer: refused calls, streams that die, silence, a signal that goes or changes,
+// unplugging. Each is one `lost`, one line, and gone at a later capture().
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
+#include "tests/hal/camera/v4l2/vivid.hpp"
+
+namespace gantry {
+namespace {
+
+using test::kSinglePlanar;
+using FaultsGuest = test::VividTest;
+
+int open_descriptors() {
+  const auto folder = std::filesystem::directory_iterator("/proc/self/fd");
+  return static_cast<int>(std::distance(begin(folder), end(folder)));
+}
+
+int lines_with(const std::string& text, const std::string& part) {
+  int count = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+struct Fault {
+  const char* knob;
+  const char* line;  // a part of the one that is logged
+};
+
+class InjectedGuest : public FaultsGuest, public testing::WithParamInterface<Fault> {};
+
+// Twenty times over, at both kinds of door; nothing stays open.
+TEST_P(InjectedGuest, IsLostOnceSaidOnceAndComesBack) {
+  for (const char* format : {"NV12", "YUYV"}) {
+    SCOPED_TRACE(format);
+    auto config = hdmi();
+    config.format = format;
+    Line line(config);
+    CameraFrame frame;
+    ASSERT_EQ(line.capture(frame), Status::ok);
+    const int open = open_descriptors();
+    std::uint64_t last = frame.sequence;
+    for (int round = 0; round < 10; ++round) {
+      {
+        const test::Knobs knobs(kSinglePlanar);
+        // Calls that are made at opening alone fail at the opening that a dead stream leads to.
+        if (std::string(GetParam().knob) != "inject_fatal_streaming_error") {
+          ASSERT_TRUE(knobs.set("inject_fatal_streaming_error", 1));
+        }
+        ASSERT_TRUE(knobs.set(GetParam().knob, 1));
+      }
+      test::logged();
+      ASSERT_EQ(line.until_trouble(frame), Status::lost);
+      ASSERT_TRUE(line.recovers(frame)) << test::logged();
+      EXPECT_GT(frame.sequence, last) << "counts on";
+      last = frame.sequence;
+      const auto text = test::logged();
+      EXPECT_EQ(lines_with(text, GetParam().line), 1) << text;
+    }
+    EXPECT_EQ(open_descriptors(), open);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Faults, InjectedGuest,
+                         testing::Values(Fault{"inject_fatal_streaming_error", "gives no pictures"},
+                                         Fault{"inject_vidioc_streamon_error", "does not start"},
+                                         Fault{"inject_vidioc_reqbufs_error", "gives no buffers"},
+                                         Fault{"inject_vidioc_qbuf_error", "does not take"}),
+                         [](const auto& one) { return std::string(one.param.knob).substr(7); });
+
+TEST_F(FaultsGuest, DamagedPicturesAreLeftOutAndSeenAsGaps) {
+  Line line(hdmi());
+  CameraFrame frame;
+  ASSERT_EQ(line.capture(frame), Status::ok);
+  const std::uint64_t before = frame.sequence;
+  ASSERT_TRUE(test::Knobs(kSinglePlanar).set("inject_v4l2_buf_flag_error", 1));
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(line.capture(frame), Status::ok);
+  EXPECT_GT(frame.sequence, before + 5);
+}
+
+TEST_F(FaultsGuest, UnpluggedWhileStreamingItComesBack) {
+  Line line(hdmi());
+  CameraFrame frame;
+  ASSERT_EQ(line.capture(frame), Status::ok);
+  for (int round = 0; round < 10; ++round) {
+    ASSERT_TRUE(test::Knobs(kSinglePlanar).set("disconnect", 1));
+    test::logged();
+    ASSERT_EQ(line.until_trouble(frame), Status::lost);
+    const auto text = test::logged();
+    EXPECT_EQ(lines_with(text, "No such device"), 1) << text;
+    ASSERT_TRUE(line.recovers(frame)) << test::logged();
+  }
+}
+
+TEST_F(FaultsGuest, SilenceIsALossWithinOneAndAHalfSeconds) {
+  Line line(webcam());
+  const test::Knobs knobs(kSinglePlanar);
+  CameraFrame frame;
+  ASSERT_EQ(line.capture(frame), Status::ok);
+  ASSERT_TRUE(knobs.set("percentage_of_dropped_buffers", 100));
+  const auto start = clock::now_ns();
+  EXPECT_EQ(line.until_trouble(frame), Status::lost);
+  EXPECT_LT(clock::now_ns() - start, 1500 * clock::kMillisecond_ns);
+  EXPECT_EQ(lines_with(test::logged(), "no picture any more"), 1);
+  knobs.set("percentage_of_dropped_buffers", 0);
+  EXPECT_TRUE(line.recovers(frame));
+}
+
+TEST_F(FaultsGuest, ASignalThatGoesIsSaidAndAwaited) {
+  Line line(hdmi());
+  const test::Knobs knobs(kSinglePlanar);
+  CameraFrame frame;
+  ASSERT_EQ(line.capture(frame), Status::ok);
+  for (int round = 0; round < 5; ++round) {
+    test::logged();
+    ASSERT_TRUE(knobs.set("dv_timings_signal_mode", 1));  // no signal
+    ASSERT_EQ(line.until_trouble(frame), Status::lost);
+    EXPECT_EQ(line.capture(frame), Status::lost);
+    EXPECT_EQ(line.capture(frame), Status::lost);
+    const auto text = test::logged();
+    EXPECT_EQ(lines_with(text, "no signal"), 1) << text;
+    ASSERT_TRUE(knobs.set("dv_timings_signal_mode", 0));  // what is set
+    ASSERT_TRUE(line.recovers(frame)) << test::logged();
+  }
+}
+
+TEST_F(FaultsGuest, ASignalOfAnotherSizeIsLostAndTheRightOneTakenAgain) {
+  Line line(hdmi());
+  const test::Knobs knobs(kSinglePlanar);
+  CameraFrame frame;
+  ASSERT_EQ(line.capture(frame), Status::ok);
+  ASSERT_TRUE(knobs.set("dv_timings_signal_mode", 4));  // what the control "dv_timings" selects
+  knobs.set("dv_timings", 14);                          // 1920x1080p60
+  ASSERT_EQ(line.until_trouble(frame), Status::lost);
+  EXPECT_EQ(line.capture(frame), Status::lost);
+  const auto text = test::logged();
+  EXPECT_NE(text.find("the signal is 1920x1080 at 60.00 frames a second; 1280x720 at 60 is "
+                      "configured"),
+            std::string::npos)
+      << text;
+  ASSERT_TRUE(knobs.set("dv_timings_signal_mode", 0));
+  EXPECT_TRUE(line.recovers(frame)) << test::logged();
+}
+
+}  // namespace
+}  // namespace gantry
