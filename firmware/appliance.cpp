@@ -95,6 +95,7 @@ std::unique_ptr<Camera> Appliance::make_camera(std::size_t index) {
                                    device_.info().host_memory ? nullptr : &upload_queue_);
   }
   cameras_[index].role = ThreadRole::submission;
+  if (c.source == CameraConfig::Source::v4l2) return make_v4l2_camera(index);
   SimCameraConfig sim = config_.sim;
   sim.name = c.name;
   sim.camera = index;
@@ -106,6 +107,23 @@ std::unique_ptr<Camera> Appliance::make_camera(std::size_t index) {
   sim.hang_after_s = c.sim_hang_after_s;
   sim.real_time = config_.pace == Pace::real_time;
   return std::make_unique<SimCamera>(device_, rig_.rig, sim);
+}
+
+std::unique_ptr<Camera> Appliance::make_v4l2_camera(std::size_t index) {
+  const CameraConfig& c = config_.cameras[index];
+  for (std::size_t i = 0; i < index; ++i)
+    if (v4l2::same_device(config_.cameras[i].v4l2.device, c.v4l2.device))
+      throw std::runtime_error(fmt::format("{}: camera {}: {} is camera {} already",
+                                           config_.file.string(), c.name, c.v4l2.device,
+                                           config_.cameras[i].name));
+  V4l2CameraConfig v = c.v4l2;
+  v.name = c.name;
+  const Lens& lens = rig_.rig.cameras[index].lens;
+  if (v.width == 0) v.width = lens.width, v.height = lens.height;
+  v.may_be_missing = config_.allow_missing_camera;
+  v.matrix = rig_.rig.matrix;
+  v.range = rig_.rig.range;
+  return std::make_unique<V4l2Camera>(device_, v);
 }
 
 PacerOptions Appliance::pacer_options() const {
@@ -201,8 +219,8 @@ void Appliance::make_panorama() {
   for (auto& line : cameras_) {
     const auto format = line.camera->format();
     layouts.push_back(nv12_layout(format.width, format.height));
-    line.surfaces =
-        make_surface_pool(device_, layouts.back(), kCameraSurfaces, gpu::Access::upload);
+    line.surfaces = make_surface_pool(device_, layouts.back(), kCameraSurfaces, gpu::Access::upload,
+                                      line.camera->surface_heap());
     const auto index = static_cast<std::size_t>(&line - cameras_.data());
     line.stage = std::make_unique<CaptureStage>(*line.camera, *line.surfaces, *line.captured,
                                                 telemetry_.cameras[index], telemetry_);

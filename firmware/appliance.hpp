@@ -40,8 +40,8 @@ namespace gantry {
 // One camera and all that belongs to it alone.
 struct CameraLine {
   ThreadRole role = ThreadRole::codec;  // files decode; simulated cameras submit kernels
-  std::unique_ptr<Camera> camera;
   std::unique_ptr<SurfacePool> surfaces;
+  std::unique_ptr<Camera> camera;  // may hold surfaces: goes before them
   std::unique_ptr<CaptureLink> captured;
   std::unique_ptr<CaptureStage> stage;
 };
@@ -106,6 +106,7 @@ class Appliance {
 
  private:
   std::unique_ptr<Camera> make_camera(std::size_t index);
+  std::unique_ptr<Camera> make_v4l2_camera(std::size_t index);
   void make_cameras();
   void budget_memory();
   void make_panorama();

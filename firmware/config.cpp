@@ -54,14 +54,45 @@ void read_sim(TomlReader t, Config& c) {
   t.finish();
 }
 
+void read_v4l2(TomlReader& t, V4l2CameraConfig& v) {
+  v.device = t.text("device");
+  v.input = static_cast<int>(t.integer("input", -1, 63, -1));
+  const auto size = t.numbers("size", 0, 2, 2, 32768);
+  if (size.size() == 1) t.fail("size", "must be [width, height]");
+  if (size.size() == 2) v.width = static_cast<int>(size[0]), v.height = static_cast<int>(size[1]);
+  v.frames_per_second = t.number("frames_per_second", 1, 240, 30);
+  v.format = t.text("format", "auto");
+  if (v.format != "auto" && v.format != "libv4l2" && v4l2::fourcc_of(v.format) == 0)
+    t.fail("format", "must be \"auto\", \"libv4l2\" or the four characters of a pixel format");
+  v.heap = t.text("heap", "auto");
+  v.trust_rig = t.choice("colours", {"device", "rig"}, 0) == 1;
+  v.time_offset_s = t.number("time_offset", -1, 1, 0);
+  auto& c = v.controls;
+  c.shutter_s = t.number("shutter", -1, 10, v4l2::kLeave);
+  c.gain = t.number("gain", -1, 1e9, v4l2::kLeave);
+  c.white_balance_k = t.number("white_balance", -1, 20'000, v4l2::kLeave);
+  c.focus = t.number("focus", -1, 1e9, v4l2::kLeave);
+  c.mains_hz = static_cast<int>(t.integer("mains_frequency", -1, 60, -1));
+  if (c.mains_hz != -1 && c.mains_hz != 0 && c.mains_hz != 50 && c.mains_hz != 60)
+    t.fail("mains_frequency", "must be 50, 60, 0 (off) or -1 (as it is)");
+  constexpr v4l2::ControlsConfig::Role roles[] = {v4l2::ControlsConfig::Role::none,
+                                                  v4l2::ControlsConfig::Role::master,
+                                                  v4l2::ControlsConfig::Role::slave};
+  c.role = roles[t.choice("synchronisation", {"none", "master", "slave"}, 0)];
+  c.others = t.table("controls").all_integers();
+}
+
 CameraConfig read_camera(TomlReader t) {
   CameraConfig camera;
   camera.name = t.text("name");
-  camera.source = t.choice("source", {"sim", "file"}) == 0 ? CameraConfig::Source::sim
-                                                           : CameraConfig::Source::file;
+  constexpr CameraConfig::Source sources[] = {CameraConfig::Source::sim, CameraConfig::Source::file,
+                                              CameraConfig::Source::v4l2};
+  camera.source = sources[t.choice("source", {"sim", "file", "v4l2"})];
   if (camera.source == CameraConfig::Source::file) {
     camera.path = beside(t, t.text("path"));
     camera.loop = t.flag("loop", false);
+  } else if (camera.source == CameraConfig::Source::v4l2) {
+    read_v4l2(t, camera.v4l2);
   } else {
     camera.sim_phase_s = t.number("phase", 0, 1, 0);
     camera.sim_exposure_stops = t.number("exposure", -4, 4, 0);
@@ -334,6 +365,9 @@ Config parse_config(std::string_view text, const std::filesystem::path& file) {
   for (auto& camera : t.tables("camera")) c.cameras.push_back(read_camera(std::move(camera)));
   if (c.cameras.empty() || c.cameras.size() > Rig::kMostCameras)
     t.fail("camera", fmt::format("1 to {} tables [[camera]] are needed", Rig::kMostCameras));
+  for (const auto& camera : c.cameras)
+    if (camera.source == CameraConfig::Source::v4l2 && c.pace == Pace::fast)
+      t.fail("run.pace", "\"fast\" is for files; camera " + camera.name + " films by the clock");
   read_sim(t.table("sim"), c);
   c.colour_match = t.flag("colour_match", true);
   read_detector(t.table("detector"), c);

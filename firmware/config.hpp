@@ -13,6 +13,7 @@
 #include "firmware/detection_log.hpp"
 #include "firmware/rig_file.hpp"
 #include "hal/camera/sim_camera.hpp"
+#include "hal/camera/v4l2/v4l2_camera.hpp"
 #include "hal/display/display.hpp"
 #include "hal/encoder/output_config.hpp"
 #include "hal/gpu/gpu.hpp"
@@ -27,7 +28,7 @@ enum class Pace {
 };
 
 struct CameraConfig {
-  enum class Source { sim, file };
+  enum class Source { sim, file, v4l2 };
   std::string name;
   Source source = Source::sim;
   std::filesystem::path path;  // file
@@ -36,6 +37,7 @@ struct CameraConfig {
   double sim_exposure_stops = 0;
   int sim_drop_every = 0;                                                     // 0: none
   double sim_unplug_after_s = 0, sim_unplug_for_s = 5, sim_hang_after_s = 0;  // after 0 s: never
+  V4l2CameraConfig v4l2;  // what the operator says of it; size 0: as the rig's lens
 };
 
 struct OutputConfig {

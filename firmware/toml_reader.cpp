@@ -151,6 +151,16 @@ std::vector<std::pair<double, double>> TomlReader::points(std::string_view key) 
   return list;
 }
 
+std::vector<std::pair<std::string, std::int64_t>> TomlReader::all_integers() {
+  std::vector<std::pair<std::string, std::int64_t>> list;
+  for (const auto& [key, node] : table_) {
+    const auto* value = node.as_integer();
+    if (!value) fail(key.str(), "must be a whole number");
+    list.emplace_back(std::string(key.str()), value->get());
+  }
+  return list;
+}
+
 TomlReader TomlReader::table(std::string_view key) {
   const toml::node* node = find(key);
   if (node && !node->is_table()) fail(key, fmt::format("must be a table: [{}]", key));

@@ -44,6 +44,9 @@ class TomlReader {
   // An array of arrays of two finite numbers.
   std::vector<std::pair<double, double>> points(std::string_view key);
 
+  // Every key of a table whose keys are the operator's own, with its integer.
+  std::vector<std::pair<std::string, std::int64_t>> all_integers();
+
   bool has(std::string_view key) const { return table_.contains(key); }
   // A sub-table; where it is missing, an empty one (its required keys then complain).
   TomlReader table(std::string_view key);

@@ -1,0 +1,137 @@
+// The whole machine on the kernel's test cameras: from capture to the film, one camera gone, losses
+// counted, and what the configuration refuses.
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <cstdlib>
+
+#include <gtest/gtest.h>
+
+#include "tests/firmware/filming.hpp"
+#include "tests/hal/camera/v4l2/vivid.hpp"
+
+namespace gantry {
+namespace {
+
+std::string camera(const std::string& name, const char* device, const std::string& more) {
+  return fmt::format(
+      "[[camera]]\nname = \"{}\"\nsource = \"v4l2\"\ndevice = \"{}\"\ninput = 0\n"
+      "frames_per_second = 25\n{}",
+      name, device, more);
+}
+
+std::string text(const std::string& run_keys, const std::string& cameras) {
+  return fmt::format(
+             "rig = \"{}/firmware/config/rigs/demo.toml\"\ncolour_match = "
+             "false\n[run]\nlock_memory "
+             "= false\n{}\n",
+             GANTRY_SOURCE_DIR, run_keys) +
+         "[gpu]\nprogram_cache = \"/var/cache/rig/gantry\"\n" + cameras +
+         "[director]\nmode = \"fixed\"\nwidth = 640\nheight = 360\n[director.fixed]\nyaw = -44\n"
+         "pitch = -14\nfield_of_view = 60\n[[output]]\npath = \"film.mkv\"\npreset = "
+         "\"ultrafast\"\nquality = 12\n";
+}
+
+std::string two(const std::string& more) {
+  return camera("left", test::kSinglePlanar, more) + camera("right", test::kMultiPlanar, more);
+}
+
+// How many of the test pattern's six colours a film's picture shows.
+int colours_in(const Surface& s) {
+  constexpr std::array<std::array<int, 2>, 6> kColours = {
+      {{44, 136}, {147, 44}, {63, 52}, {193, 204}, {109, 212}, {212, 120}}};
+  std::array<int, 6> seen{};
+  for (int y = 0; y < s.layout.height / 2; ++y)
+    for (int x = 0; x < s.layout.width / 2; ++x) {
+      const auto* c = s.chroma() + y * s.layout.pitch + 2 * x;
+      for (std::size_t k = 0; k < kColours.size(); ++k)
+        seen[k] += std::abs(c[0] - kColours[k][0]) < 8 && std::abs(c[1] - kColours[k][1]) < 8;
+    }
+  return static_cast<int>(std::count_if(seen.begin(), seen.end(), [](int n) { return n > 300; }));
+}
+
+TEST(CamerasGuest, TwoCamerasBecomeAFilmWithTheirColoursTimesAndCounts) {
+  for (const char* format : {"colours = \"rig\"\n", "format = \"YUYV\"\n"}) {
+    SCOPED_TRACE(format);
+    test::Folder folder;
+    const auto r = test::film(text("duration = 4\ndelay = 1", two(format)), folder.path());
+    for (const auto& c : r.cameras) {
+      EXPECT_GT(c.captured, 80u) << c.name;
+      EXPECT_EQ(c.captured, r.paired + c.unpaired - c.missing + c.dropped) << c.name;
+    }
+    EXPECT_GT(r.presented, 60u);
+    const bool direct = std::string(format).starts_with("colours");
+    const double conversion = direct ? 0 : 2 * 640 * 360 * 1.5;
+    EXPECT_NEAR(r.bytes_moved_per_frame, r.bytes_floor_per_frame + conversion,
+                0.15 * r.bytes_floor_per_frame);
+    int pictures = 0;
+    std::int64_t last_ns = 0;
+    test::read_film(folder.path() / "film.mkv", [&](const Surface& s, std::int64_t at_ns) {
+      if (pictures++ == 0 && !direct) {
+        EXPECT_GE(colours_in(s), 4);
+      }
+      // Whole intervals of a twenty-fifth of a second; Matroska keeps milliseconds.
+      const double intervals = 25e-9 * static_cast<double>(at_ns - last_ns);
+      if (pictures > 1) {
+        EXPECT_NEAR(intervals, std::round(intervals), 0.12);
+      }
+      last_ns = at_ns;
+    });
+    EXPECT_EQ(pictures, static_cast<int>(r.outputs.at(0).frames));
+  }
+}
+
+TEST(CamerasGuest, DroppedPicturesAreGapsInTheReport) {
+  test::Folder folder;
+  const Config config =
+      parse_config(text("duration = 4\ndelay = 0.5", two("")), folder.path() / "film.toml");
+  Appliance appliance(config);
+  const test::Knobs knobs(test::kSinglePlanar);
+  ASSERT_TRUE(knobs.set("percentage_of_dropped_buffers", 50));
+  appliance.start();
+  while (!appliance.ended()) clock::sleep_until_ns(clock::now_ns() + 20 * clock::kMillisecond_ns);
+  appliance.finish();
+  knobs.set("percentage_of_dropped_buffers", 0);
+  const auto r = appliance.report();
+  const auto& left = r.cameras.at(0);
+  EXPECT_GT(left.gaps, 20u);
+  EXPECT_NEAR(static_cast<double>(left.captured + left.gaps), 98, 12);
+  EXPECT_LT(r.cameras.at(1).gaps, 10u);
+  EXPECT_GT(r.presented, 50u) << "the picture goes on";
+}
+
+TEST(CamerasGuest, OneOfTwoIsEnoughWhereTheConfigurationSaysSo) {
+  test::Folder folder;
+  const auto cameras = camera("left", test::kSinglePlanar, "") + camera("right", "usb-nowhere", "");
+  const auto r = test::film(text("duration = 3\ndelay = 0.5", cameras), folder.path());
+  EXPECT_GT(r.cameras.at(0).captured, 60u);
+  EXPECT_EQ(r.cameras.at(1).captured, 0u);
+  EXPECT_GT(r.presented, 40u);
+  const auto refused = test::refusal([&] {
+    const Config config =
+        parse_config(text("allow_missing_camera = false", cameras), folder.path() / "film.toml");
+    Appliance appliance(config);
+  });
+  EXPECT_TRUE(refused.starts_with("camera right: usb-nowhere: no camera is plugged in there"))
+      << refused;
+}
+
+TEST(CamerasGuest, TheSameCameraTwiceAndFilmingFastAreRefused) {
+  test::Folder folder;
+  const auto refused = [&](const std::string& config_text) {
+    return test::refusal([&] {
+      const Config config = parse_config(config_text, folder.path() / "film.toml");
+      Appliance appliance(config);
+    });
+  };
+  const std::string node = v4l2::find_node(test::kSinglePlanar);
+  const auto twice = refused(
+      text("", camera("left", test::kSinglePlanar, "") + camera("right", node.c_str(), "")));
+  EXPECT_NE(twice.find("camera right: " + node + " is camera left already"), std::string::npos)
+      << twice;
+  const auto fast = refused(text("pace = \"fast\"", two("")));
+  EXPECT_NE(fast.find("\"fast\" is for files; camera left films by the clock"), std::string::npos)
+      << fast;
+}
+
+}  // namespace
+}  // namespace gantry
