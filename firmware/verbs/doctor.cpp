@@ -1,10 +1,7 @@
 // gantry doctor: what this machine offers, which zero-copy door each link takes, and why.
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <fstream>
+#include <memory>
 #include <thread>
 
 #include <CLI/CLI.hpp>
@@ -15,8 +12,10 @@
 #include "firmware/media.hpp"
 #include "firmware/verbs/verbs.hpp"
 #include "firmware/version.hpp"
+#include "hal/camera/v4l2/describe.hpp"
 #include "hal/display/display_report.hpp"
 #include "hal/gpu/gpu.hpp"
+#include "hal/memory/heap.hpp"
 
 namespace gantry {
 namespace {
@@ -78,17 +77,12 @@ void print_devices() {
   }
 }
 
-void print_nodes(const char* title, const char* folder, std::string_view prefix) {
-  heading(title);
-  std::vector<std::filesystem::path> nodes;
-  std::error_code error;
-  for (const auto& e : std::filesystem::directory_iterator(folder, error))
-    if (e.path().filename().string().starts_with(prefix)) nodes.push_back(e.path());
-  std::sort(nodes.begin(), nodes.end());
-  for (const auto& n : nodes)
-    fmt::print("  {}  {}\n", n.string(),
-               access(n.c_str(), R_OK | W_OK) == 0 ? "accessible" : std::strerror(errno));
-  if (nodes.empty()) fmt::print("  none\n");
+void print_heaps() {
+  heading("heaps: memory that devices share");
+  for (const auto& name : list_heaps()) {
+    const auto refusal = test_heap(name);
+    door(refusal.empty(), name, refusal.empty() ? "gives blocks" : refusal);
+  }
 }
 
 void print_lines(const char* title, const std::vector<std::string>& lines) {
@@ -102,13 +96,17 @@ void print_lines(const char* title, const std::vector<std::string>& lines) {
 void add_doctor(CLI::App& app, int&) {
   auto* verb = app.add_subcommand(
       "doctor", "what this machine offers: devices, capabilities, zero-copy doors");
-  verb->callback([] {
+  auto controls = std::make_shared<bool>(false);
+  verb->add_flag("--controls", *controls, "every control of the cameras, with value and range");
+  verb->callback([controls] {
     fmt::print("{}\n", kVersion);
     print_machine();
     print_devices();
-    print_nodes("cameras (V4L2)", "/dev", "video");
+    const auto devices = gpu::list_devices();
+    print_lines("cameras (V4L2)",
+                v4l2::describe_cameras(devices.empty() || devices.front().host_memory, *controls));
     print_lines("displays (DRM)", describe_displays());
-    print_nodes("DMA-buf heaps", "/dev/dma_heap", "");
+    print_heaps();
     print_lines("encoders", media::describe_encoders());
   });
 }
