@@ -196,6 +196,7 @@ void Appliance::report_cameras(RunReport& r) const {
     c.unpaired = pairing.unpaired;
     c.missing = pairing.missing;
     c.losses = counts.losses.read();
+    c.skew_ms = 1e-6 * static_cast<double>(counts.skew_ns.load());
     r.unpaired += c.unpaired;
     r.drops["camera_surfaces"] += counts.pool_dropped.read();
     r.drops["capture_link"] += cameras_[i].captured->dropped();

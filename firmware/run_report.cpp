@@ -26,7 +26,8 @@ Json cameras_of(const RunReport& r) {
                     {"gaps", c.gaps},
                     {"unpaired", c.unpaired},
                     {"missing", c.missing},
-                    {"losses", c.losses}});
+                    {"losses", c.losses},
+                    {"skew_ms", rounded(c.skew_ms)}});
   return list;
 }
 

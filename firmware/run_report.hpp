@@ -20,6 +20,7 @@ struct RunReport {
     std::string name;
     std::uint64_t captured = 0, dropped = 0, gaps = 0, unpaired = 0, missing = 0;
     std::uint64_t losses = 0;  // times it went away
+    double skew_ms = 0;        // exposes so much later than the first
   };
   struct Output {
     std::string path, codec;

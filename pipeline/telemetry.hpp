@@ -20,10 +20,11 @@
 namespace gantry {
 
 struct CameraTelemetry {
-  Counter captured;      // pictures that reached us
-  Counter pool_dropped;  // the device had one, no surface was free
-  Counter losses;        // times it went away while it worked
-  Counter failures;      // the same, and attempts to get it back that failed
+  Counter captured;                      // pictures that reached us
+  Counter pool_dropped;                  // the device had one, no surface was free
+  Counter losses;                        // times it went away while it worked
+  Counter failures;                      // the same, and attempts to get it back that failed
+  std::atomic<std::int64_t> skew_ns{0};  // exposes so much later than the first camera
 };
 
 // When each of them happened for the first time, CLOCK_MONOTONIC; 0: not yet.

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "pipeline/pairer.hpp"
+#include "pipeline/skew.hpp"
 #include "pipeline/stages/links.hpp"
 #include "pipeline/telemetry.hpp"
 
@@ -25,12 +26,14 @@ class PairStage {
 
  private:
   bool take(std::size_t camera) noexcept;
+  void measure_skew(const FramePair& pair) noexcept;
 
   std::vector<CaptureLink*> in_;
   Signal& captured_;
   Pairer& pairer_;
   PairLink& out_;
   Telemetry& telemetry_;
+  Skew skew_;
 };
 
 }  // namespace gantry
