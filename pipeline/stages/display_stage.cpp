@@ -119,7 +119,9 @@ void DisplayStage::show(ViewFrame view) noexcept {
 
 bool DisplayStage::prepare(const ViewFrame& view) noexcept {
   const Status status = display_.prepare({view.surface.share(), view.panorama.share()});
-  if (status == Status::lost) lose(display_.problem());
+  if (status != Status::ok)
+    lose(status == Status::device_lost ? "the OpenCL device refuses to convert pictures"
+                                       : display_.problem());
   return status == Status::ok;
 }
 
