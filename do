@@ -129,6 +129,7 @@ case "$word" in
     firmware/boot/make_image build/release/gantry ;;
   image-test)
     need build test image image-test
+    tests/boot/check_updates
     tests/boot/boot_image build/image/gantry.img
     tests/boot/update_image build/image ;;
   cross)
