@@ -12,14 +12,14 @@
 namespace gantry {
 namespace {
 
-struct EvalOptions {
+struct EvalDirectorOptions {
   std::string config, plots;
   std::uint64_t first_seed = 1;
   int matches = 4;
   MatchOptions match;
 };
 
-int evaluate(const EvalOptions& options) {
+int evaluate_director(const EvalDirectorOptions& options) {
   const Config config = read_config(options.config);
   const PanoramaGeometry panorama = read_rig_file(config.rig_file).rig.panorama;
   const ViewLimits limits(panorama, config.view_width, config.view_height);
@@ -50,7 +50,7 @@ int evaluate(const EvalOptions& options) {
 void add_eval_director(CLI::App& app, int& status) {
   auto* verb = app.add_subcommand(
       "eval-director", "films simulated matches without pixels and measures the camera work");
-  auto options = std::make_shared<EvalOptions>();
+  auto options = std::make_shared<EvalDirectorOptions>();
   verb->add_option("--config", options->config, "configuration (TOML): rig, delay, [director]")
       ->required();
   verb->add_option("--matches", options->matches, "how many, each with a seed of its own")
@@ -70,7 +70,7 @@ void add_eval_director(CLI::App& app, int& status) {
       ->check(CLI::Range(0.0, 100.0));
   verb->add_flag("--camera-lost", f.camera_lost,
                  "the right half of the panorama is blind in the last third");
-  verb->callback([options, &status] { status = evaluate(*options); });
+  verb->callback([options, &status] { status = evaluate_director(*options); });
 }
 
 }  // namespace gantry
