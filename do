@@ -31,8 +31,9 @@ need() {
   missing=""
   for group in "$@"; do
     for package in $(sed -n "s/^$group: *//p" packages.txt); do
-      state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
-      [ "$state" = installed ] || missing="$missing $package"
+      # A line for each architecture that it is installed for.
+      dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+        missing="$missing $package"
     done
   done
   [ -z "$missing" ] && return 0
