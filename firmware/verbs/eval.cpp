@@ -20,7 +20,7 @@ namespace {
 
 constexpr float kLeastConfidence = 0.05f;  // of what the average precision looks at
 
-struct EvalOptions {
+struct DetectorEvalOptions {
   std::string plan, truth, worst;
   EvaluationLimits limits;
   double scale = 1;
@@ -118,7 +118,7 @@ struct Looker {
   }
 };
 
-int evaluate(const EvalOptions& options) {
+int evaluate_detector(const DetectorEvalOptions& options) {
   const auto pictures = read_boxes(options.truth);
   const Plan plan = Plan::load(options.plan);
   gpu::Device device({}, default_program_cache());
@@ -158,7 +158,7 @@ int evaluate(const EvalOptions& options) {
 
 void add_eval(CLI::App& app, int& status) {
   auto* verb = app.add_subcommand("eval", "how well a network finds balls and persons");
-  auto options = std::make_shared<EvalOptions>();
+  auto options = std::make_shared<DetectorEvalOptions>();
   verb->add_option("--plan", options->plan, "the network, compiled by gantry compile")->required();
   verb->add_option("--truth", options->truth, "folder with boxes.jsonl, as gantry sim writes it")
       ->required();
@@ -171,7 +171,7 @@ void add_eval(CLI::App& app, int& status) {
       ->check(CLI::Range(0.05, 1.0));
   verb->add_option("--scale", options->scale, "network pixels per picture pixel")
       ->check(CLI::Range(0.0625, 16.0));
-  verb->callback([options, &status] { status = evaluate(*options); });
+  verb->callback([options, &status] { status = evaluate_detector(*options); });
 }
 
 }  // namespace gantry
