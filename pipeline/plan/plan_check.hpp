@@ -6,7 +6,7 @@
 namespace gantry {
 
 // Throws std::invalid_argument that says what is wrong: a kernel that is not known, options other
-// than -DNAME=NUMBER, arguments of another number or kind, or any that would have the kernel touch
+// than -DNAME and -DNAME=NUMBER, arguments of another number or kind, or any that would have the kernel touch
 // what is not its own. Assumes that the plan's tensors lie inside of their storage.
 void check_step(const Plan& plan, const Plan::Step& step);
 

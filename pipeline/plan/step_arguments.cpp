@@ -78,11 +78,18 @@ const Plan::Argument& StepArguments::next(Plan::Argument::Kind kind) {
   return step_.arguments[at_++];
 }
 
-StepArguments::Operand StepArguments::operand() {
+StepArguments::Operand StepArguments::operand(int index) {
+  const bool half = step_.options.find(fmt::format("-DHALF{}", index)) != std::string::npos;
+  return operand(half ? Plan::Element::f16 : Plan::Element::f32);
+}
+
+StepArguments::Operand StepArguments::operand(Plan::Element element) {
   const auto& t = plan_.tensors()[next(Plan::Argument::Kind::tensor).tensor];
-  if (t.element != Plan::Element::f32)
-    throw std::invalid_argument(fmt::format("tensor '{}' does not hold floats", t.name));
-  return {&t, static_cast<std::int64_t>(storage_bytes(plan_, t) / sizeof(float)) -
+  if (t.element != element)
+    throw std::invalid_argument(
+        fmt::format("tensor '{}' does not hold the kernel's floats", t.name));
+  const std::uint64_t bytes = element == Plan::Element::f16 ? 2 : sizeof(float);
+  return {&t, static_cast<std::int64_t>(storage_bytes(plan_, t) / bytes) -
                   static_cast<std::int64_t>(t.offset)};
 }
 

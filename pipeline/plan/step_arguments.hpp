@@ -55,7 +55,9 @@ class StepArguments {
   };
 
   // The next argument. Integers are refused outside of low … high.
-  Operand operand();
+  Operand operand() { return operand(Plan::Element::f32); }
+  // Operand `index` of a kernel that takes halves where -DHALF`index` says so.
+  Operand operand(int index);
   IntTable table();
   std::int64_t integer(std::int64_t low = -kLargestInt, std::int64_t high = kLargestInt);
   std::int64_t positive() { return integer(1); }
@@ -76,6 +78,7 @@ class StepArguments {
 
  private:
   const Plan::Argument& next(Plan::Argument::Kind kind);
+  Operand operand(Plan::Element element);
   const Plan& plan_;
   const Plan::Step& step_;
   std::size_t at_ = 0;

@@ -145,7 +145,7 @@ TEST(Plan, RefusesStepsThatLeaveTheirBuffers) {
       {"behind the weights", [](auto& f) { f.arguments[3].integer = 16; }},
       {"out of range", [](auto& f) { f.arguments[3].integer = 0; }},
       {"integers among the weights", [](auto& f) { f.arguments[2].tensor = 3; }},
-      {"floats", [](auto& f) { f.arguments[0].tensor = 2; }},
+      {"the kernel's floats", [](auto& f) { f.arguments[0].tensor = 2; }},
       {"another kind", [](auto& f) { f.arguments[3] = SmallPlan::argument(0, 0); }},
       {"another kind", [](auto& f) { f.steps[0].argument_count = 6; }},
       {"is not known",
@@ -156,7 +156,7 @@ TEST(Plan, RefusesStepsThatLeaveTheirBuffers) {
        [](auto& f) {
          f.steps[0].family = {0, 1};
        }},
-      {"-DNAME=NUMBER", [](auto& f) { f.strings[23] = 'v'; }},
+      {"-DNAME", [](auto& f) { f.strings[23] = 'v'; }},
       {"options", [](auto& f) { f.strings[27] = '9'; }},
       {"work-items", [](auto& f) { f.steps[0].global[1] = f.steps[0].global[2] = 0x7fffffff; }},
       {"out of range", [](auto& f) { f.steps[0].global[0] = 1 << 24; }},
