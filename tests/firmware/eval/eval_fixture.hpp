@@ -8,6 +8,7 @@
 #include "firmware/eval/review.hpp"
 #include "firmware/rig_file.hpp"
 #include "tests/firmware/eval/reference_director.hpp"
+#include "tests/paths.hpp"
 
 namespace gantry {
 

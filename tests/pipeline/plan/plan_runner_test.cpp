@@ -53,12 +53,17 @@ TEST(PlanRunner, RunsAgainAndAgain) {
 }
 
 TEST(PlanRunner, RefusesPlansOfAnotherFamily) {
-  const gpu::Info cpu{.name = "a processor", .vendor = "AMD", .kind = gpu::Kind::cpu};
-  const gpu::Info nvidia{.name = "a card", .vendor = "NVIDIA Corporation", .kind = gpu::Kind::gpu};
-  const gpu::Info mali{.name = "Mali", .vendor = "ARM", .kind = gpu::Kind::gpu};
-  for (const auto& [device, target] : {std::pair{cpu, "cpu"}, std::pair{nvidia, "nvidia"},
-                                       std::pair{nvidia, "gpu"}, std::pair{mali, "gpu"}})
-    EXPECT_EQ(why_foreign(device, target), "") << device.name << ", " << target;
+  const auto device = [](const char* name, const char* vendor, gpu::Kind kind) {
+    gpu::Info info;
+    info.name = name, info.vendor = vendor, info.kind = kind;
+    return info;
+  };
+  const auto cpu = device("a processor", "AMD", gpu::Kind::cpu);
+  const auto nvidia = device("a card", "NVIDIA Corporation", gpu::Kind::gpu);
+  const auto mali = device("Mali", "ARM", gpu::Kind::gpu);
+  for (const auto& [info, target] : {std::pair{cpu, "cpu"}, std::pair{nvidia, "nvidia"},
+                                     std::pair{nvidia, "gpu"}, std::pair{mali, "gpu"}})
+    EXPECT_EQ(why_foreign(info, target), "") << info.name << ", " << target;
   EXPECT_EQ(why_foreign(mali, "nvidia"),
             "compiled for 'nvidia' (NVIDIA GPUs), and the device is Mali; compile the model again "
             "with --target gpu");
