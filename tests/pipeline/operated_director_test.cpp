@@ -118,7 +118,8 @@ TEST_F(Operated, AHandMovesTheCameraAndHandsBackAfterItsTime) {
   EXPECT_NEAR(last_.pitch, radians(-4), radians(0.1));
   EXPECT_NEAR(last_.field_of_view, radians(45), radians(0.1));
   for (int i = 0; i < 25 * 12; ++i) frame(*d), base();
-  EXPECT_TRUE(same(frame(*d).pose, base())) << "the director leads again, to the bit";
+  const CameraPose shown = frame(*d).pose;
+  EXPECT_TRUE(same(shown, base())) << "the director leads again, to the bit";
 }
 
 TEST_F(Operated, TheHandOverKeepsTheLimitsOfMotion) {

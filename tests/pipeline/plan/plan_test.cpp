@@ -158,7 +158,11 @@ TEST(Plan, RefusesStepsThatLeaveTheirBuffers) {
        }},
       {"-DNAME", [](auto& f) { f.strings[23] = 'v'; }},
       {"options", [](auto& f) { f.strings[27] = '9'; }},
-      {"work-items", [](auto& f) { f.steps[0].global[1] = f.steps[0].global[2] = 0x7fffffff; }},
+      {"work-items",
+       [](auto& f) {
+         f.steps[0].dimensions = 3;
+         f.steps[0].global[1] = f.steps[0].global[2] = 0x7fffffff;
+       }},
       {"out of range", [](auto& f) { f.steps[0].global[0] = 1 << 24; }},
   };
   for (const auto& d : all) {
