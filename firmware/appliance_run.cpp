@@ -255,7 +255,7 @@ void Appliance::report_display(RunReport& r) const {
   const auto since_start_s = [&](const FirstInstant& first) {
     return first.read() ? 1e-9 * static_cast<double>(first.read() - start_ns_) : -1;
   };
-  r.display.emplace();
+  r.display.emplace(RunReport::Display{});  // clang 14 cannot emplace a nested aggregate
   *r.display = {t.shown.read(),
                 t.repeated.read(),
                 t.superseded.read() + display_->link.dropped(),

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "firmware/log_writer.hpp"
 #include "firmware/rotating_file.hpp"
@@ -48,17 +49,29 @@ bool DetectionLog::step() {
   for (; decided_.pop(next_decision_); came = true) take(next_decision_);
   const bool last = found_.finished() && decided_.finished();
   settle(last);
-  if (json_) json_->flush();
-  if (tsv_) tsv_->flush();
+  flush();
   if (!came && !last) wake_.wait(epoch);
   return !last;
+}
+
+// A full disk shows when the files are flushed: what was handed over since counts as refused then.
+void DetectionLog::flush() {
+  const auto settle_count = [](std::atomic<std::uint64_t>& count, std::uint64_t& pending) {
+    count.fetch_add(std::exchange(pending, 0), std::memory_order_relaxed);
+  };
+  settle_count(!json_ || json_->flush() ? written_ : refused_, pending_);
+  if (tsv_ && !tsv_->flush()) settle_count(refused_, pending_rows_);
+  pending_rows_ = 0;
 }
 
 void DetectionLog::take(const Detections& found) {
   if (tsv_) {
     rows_.clear();
     detection_log::put_tsv(rows_, found, wall_offset_ns());
-    if (!tsv_->write(view(rows_))) refused_.fetch_add(1, std::memory_order_relaxed);
+    if (tsv_->write(view(rows_)))
+      ++pending_rows_;
+    else
+      refused_.fetch_add(1, std::memory_order_relaxed);
   }
   if (count_ == waiting_.size()) write_oldest(nullptr);
   Entry& entry = waiting_[(first_ + count_++) % waiting_.size()];
@@ -101,7 +114,7 @@ void DetectionLog::write_oldest(const Decision* decision) {
       return;
     }
   }
-  written_.fetch_add(1, std::memory_order_relaxed);
+  ++pending_;
 }
 
 }  // namespace gantry

@@ -57,6 +57,7 @@ class DetectionLog {
   void take(const Detections& found);
   void take(const Decision& decision);
   void settle(bool all);
+  void flush();
   void write_oldest(const Decision* decision);
   const Decision* decision_at(std::int64_t capture_ns) const;
 
@@ -72,6 +73,7 @@ class DetectionLog {
   Detections next_found_;
   Decision next_decision_;
   fmt::memory_buffer rows_;
+  std::uint64_t pending_ = 0, pending_rows_ = 0;  // handed over since the last flush
   std::atomic<std::uint64_t> written_{0}, refused_{0};
 };
 

@@ -131,9 +131,15 @@ TEST(Config, TheManualsValuesAreTheDefaults) {
   EXPECT_NEAR(f.follow.ball_speed, d.follow.ball_speed, 1e-12);
   EXPECT_EQ(f.follow.hold_s, d.follow.hold_s);
   EXPECT_EQ(f.follow.smoothing_s, d.follow.smoothing_s);
-  EXPECT_NEAR(f.motion.yaw.speed, d.motion.yaw.speed, 1e-12);
-  EXPECT_NEAR(f.motion.pitch.acceleration, d.motion.pitch.acceleration, 1e-12);
-  EXPECT_NEAR(f.motion.field_of_view.speed, d.motion.field_of_view.speed, 1e-12);
+  const std::pair<AxisLimits, AxisLimits> axes[] = {
+      {f.motion.yaw, d.motion.yaw},
+      {f.motion.pitch, d.motion.pitch},
+      {f.motion.field_of_view, d.motion.field_of_view}};
+  for (const auto& [a, b] : axes) {
+    EXPECT_NEAR(a.speed, b.speed, 1e-12);
+    EXPECT_NEAR(a.acceleration, b.acceleration, 1e-12);
+    EXPECT_NEAR(a.jerk, b.jerk, 1e-12);
+  }
   EXPECT_EQ(full.control_socket, bare.control_socket);
   EXPECT_EQ(full.hand_back_s, bare.hand_back_s);
   EXPECT_EQ(full.overlay_on_view, bare.overlay_on_view);
