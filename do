@@ -69,6 +69,12 @@ peers() {
     echo "npm failed: the comparison with onnxruntime is skipped"
 }
 
+# The project's own network for the demonstration's panorama.
+demo_plan() {
+  mkdir -p out/demo
+  build/release/gantry compile firmware/models/gantry-1.onnx -o out/demo/gantry-1.plan --input-size 960x320 --batch 1
+}
+
 tests_of() {
   preset=$1
   shift
@@ -84,7 +90,7 @@ case "$word" in
   demo)
     need build
     build release -DGANTRY_TESTS=OFF -DGANTRY_BENCH=OFF
-    mkdir -p out/demo
+    demo_plan
     exec build/release/gantry run --config firmware/config/demo.toml ;;
   test)
     need build test lint
@@ -113,6 +119,7 @@ case "$word" in
   soak)
     need build
     build release
+    demo_plan
     tests/soak "${1-600}" ;;
   long)
     need build test
@@ -123,6 +130,7 @@ case "$word" in
     need build test
     peers
     build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
+    demo_plan
     bench/run ;;
   image)
     need build image
