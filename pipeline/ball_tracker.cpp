@@ -20,7 +20,8 @@ constexpr double kHidden = 0.25, kHidden_s = 0.5;  // of a gap, and of each seco
 constexpr double kElsewhere = 1.6;                 // per sight of a chain before it was entered
 constexpr double kMostElsewhere = 20;
 constexpr double kTeleport = 16, kAfterLongGap = 5;
-constexpr double kBase = 1.4;
+constexpr double kBase = 1, kSlope = 6;  // gain of a sight: at a confidence of 0.55, and by it
+constexpr double kMeritOf = 0.12;        // of a chain's merit comes from its last sight
 constexpr double kDoubted = 4, kTrustBack = 0.5;
 constexpr int kProven = 5;  // sights of a chain that may speak against others
 constexpr int kDense = 24;  // instants; of those before only every third is looked at
@@ -83,6 +84,7 @@ void BallTracker::observe(const Detections& found, std::span<const PersonState> 
                            0.15, 1.0);
   take_candidates(found, now);
   const std::int64_t number = end_++;
+  chain(now, number);
   for (int i = 0; i < now.count; ++i) link(now.nodes[i], number);
   now.best = -1e300, now.best_node = -1;
   if (number > first_) {
@@ -160,31 +162,59 @@ bool BallTracker::step_between(const Node& from, const Node& to, double dt,
   return true;
 }
 
-// The best way to this node, and the chain that it goes on.
-void BallTracker::link(Node& node, std::int64_t number) noexcept {
+// The chain that the node goes on most smoothly, of those that no other node of its instant goes on:
+// the ball cannot be in two places.
+BallTracker::Link BallTracker::smoothest(const Node& node, std::int64_t number,
+                                         std::span<const std::uint32_t> taken) const noexcept {
   const std::int64_t now_ns = instant(number).capture_ns;
-  const double evidence = evidence_;
-  // First the chain: it says what entering it from elsewhere costs.
-  double least = kSmooth;
-  const Node* link = nullptr;
-  std::int64_t n = number - 1;
-  for (; n >= first_ && seconds(now_ns - instant(n).capture_ns) <= kChain_s; --n) {
+  Link best{kSmooth, nullptr};
+  for (std::int64_t n = number - 1; n >= first_; --n) {
     const Instant& then = instant(n);
     const double dt = seconds(now_ns - then.capture_ns);
+    if (dt > kChain_s) break;
     for (int i = 0; i < then.count; ++i) {
+      const Node& other = then.nodes[i];
       Step step;
-      if (!step_between(then.nodes[i], node, dt, step)) continue;
-      if (step.smooth && step.cost < least) least = step.cost, link = &then.nodes[i];
+      if (!step_between(other, node, dt, step) || !step.smooth || step.cost >= best.cost) continue;
+      if (std::find(taken.begin(), taken.end(), other.chain) != taken.end()) continue;
+      best = {step.cost, &other};
     }
   }
+  return best;
+}
+
+// The smoothest pair of a node and a chain goes first.
+void BallTracker::chain(Instant& now, std::int64_t number) noexcept {
+  std::array<Link, kCandidates> links;
+  std::array<std::uint32_t, kCandidates> taken;
+  std::array<bool, kCandidates> done{};
+  for (int i = 0; i < now.count; ++i) links[i] = smoothest(now.nodes[i], number, {});
+  std::size_t count = 0;
+  for (int round = 0; round < now.count; ++round) {
+    int next = -1;
+    for (int i = 0; i < now.count; ++i)
+      if (!done[i] && (next < 0 || links[i].cost < links[next].cost)) next = i;
+    join(now.nodes[next], links[next].from, now.capture_ns);
+    done[next] = true;
+    taken[count++] = now.nodes[next].chain;
+    for (int i = 0; i < now.count; ++i)
+      if (!done[i] && links[i].from && links[i].from->chain == taken[count - 1])
+        links[i] = smoothest(now.nodes[i], number, {taken.data(), count});
+  }
+}
+
+void BallTracker::join(Node& node, const Node* link, std::int64_t now_ns) noexcept {
   if (link) {
     node.chain = link->chain;
     node.support = link->support + 1;
     node.against = link->against;
+    node.merit = link->merit +
+                 std::max(1.0 / (node.support + 1), kMeritOf) * (node.confidence - link->merit);
     node.origin_yaw = link->origin_yaw, node.origin_pitch = link->origin_pitch;
     node.still_since_ns = link->still_since_ns;
   } else {
     node.chain = ++chains_;
+    node.merit = node.confidence;
     node.origin_yaw = node.yaw, node.origin_pitch = node.pitch;
     node.still_since_ns = now_ns;
   }
@@ -192,6 +222,12 @@ void BallTracker::link(Node& node, std::int64_t number) noexcept {
     node.origin_yaw = node.yaw, node.origin_pitch = node.pitch;
     node.still_since_ns = now_ns;
   }
+}
+
+// The best way to this node.
+void BallTracker::link(Node& node, std::int64_t number) noexcept {
+  const std::int64_t now_ns = instant(number).capture_ns;
+  const double evidence = evidence_;
   const auto elsewhere = [&](std::int64_t from, std::uint32_t chain) {
     if (chain == node.chain) return 0.0;
     const auto alone = static_cast<double>(node.support - (number - from));
@@ -207,7 +243,8 @@ void BallTracker::link(Node& node, std::int64_t number) noexcept {
     from = &instant(instant_number).nodes[index];
     smooth = is_smooth;
   };
-  for (n = number - 1; n >= first_; --n) {
+  std::int64_t n = number - 1;
+  for (; n >= first_; --n) {
     const Instant& then = instant(n);
     const double dt = seconds(now_ns - then.capture_ns);
     if (dt > config_.longest_gap_s) break;
@@ -252,7 +289,7 @@ void BallTracker::link(Node& node, std::int64_t number) noexcept {
 // was seen when the ball was elsewhere.
 double BallTracker::gain_of(const Node& node, std::int64_t now_ns,
                             std::span<const PersonState> people) const noexcept {
-  double gain = kBase + 4 * (node.confidence - 0.55);
+  double gain = kBase + kSlope * (node.confidence - 0.55);
   double nearest = 1e9;
   for (const PersonState& p : people) {
     const double feet = p.pitch - p.height / 2;
@@ -300,7 +337,8 @@ BallTracker::Spot* BallTracker::spot_at(double yaw, double pitch) noexcept {
   return nullptr;
 }
 
-// Only a path that is well supported itself speaks against others.
+// Only a path that is well supported itself speaks against others, and only against those that look
+// less like a ball than its own sights: once astray it must not talk the ball down.
 void BallTracker::learn(Instant& now) noexcept {
   if (now.chosen < 0 || now.trust < 0.7) return;
   const Node& ball = now.nodes[now.chosen];
@@ -308,6 +346,7 @@ void BallTracker::learn(Instant& now) noexcept {
   for (int i = 0; i < now.count; ++i) {
     Node& other = now.nodes[i];
     if (i == now.chosen || distance(ball.yaw, ball.pitch, other.yaw, other.pitch) < kSame) continue;
+    if (other.merit > ball.merit) continue;
     other.against = std::min(30.0, other.against + evidence_);
     doubt_of(other.chain) += evidence_;
     if (seconds(now.capture_ns - other.still_since_ns) < 0.5) continue;
@@ -328,11 +367,28 @@ void BallTracker::learn(Instant& now) noexcept {
   if (Spot* s = spot_at(ball.yaw, ball.pitch)) s->weight *= 0.7;
 }
 
-// A sight of the path is as trusted as the sights around it are worth, less what the steps cost.
+// What the best sight of another ball is worth: of one that was seen before, and is not found out.
+double BallTracker::rival_of(const Instant& at) const noexcept {
+  double rival = 0;
+  for (int i = 0; i < at.count; ++i) {
+    const Node& n = at.nodes[i];
+    if (i == at.chosen || n.support == 0 || doubted(n.chain)) continue;
+    if (at.chosen >= 0) {
+      const Node& ball = at.nodes[at.chosen];
+      if (distance(n.yaw, n.pitch, ball.yaw, ball.pitch) <= kSame) continue;
+    }
+    rival = std::max(rival, n.gain);
+  }
+  return rival;
+}
+
+// A sight of the path is as trusted as the sights around it are worth, less what the steps cost and
+// what speaks for another ball.
 void BallTracker::weigh_path() noexcept {
   const auto worth = [&](std::int64_t n) {
     const Instant& at = instant(n);
-    return at.chosen >= 0 ? at.nodes[at.chosen].gain - at.nodes[at.chosen].step : 0.0;
+    if (at.chosen < 0) return -rival_of(at);
+    return at.nodes[at.chosen].gain - at.nodes[at.chosen].step - rival_of(at);
   };
   std::int64_t from = first_, to = first_;  // [from, to) lies around n
   double sum = 0;

@@ -11,12 +11,13 @@
 // Candidates that go on smoothly make a chain. Whoever comes from elsewhere into a chain that was
 // there at the same time pays for every sight that it had by then: the ball cannot have been in two
 // places. Chains and spots that were seen while the path was elsewhere are evidence against
-// themselves: they gain less, until the path itself leads into them, or the evidence has faded. What
+// themselves, where they look less like a ball: they gain less, until the path itself leads into them, or the evidence has faded. What
 // the path took from a chain that is so found out later is taken back.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "hal/camera/rig.hpp"
@@ -62,6 +63,7 @@ class BallTracker {
     std::uint32_t chain = 0;
     int support = 0;                          // sights of the chain before this one
     double against = 0;                       // evidence against the chain
+    double merit = 0;                         // mean confidence of the chain's latest sights
     double origin_yaw = 0, origin_pitch = 0;  // where the chain was when it last moved
     std::int64_t still_since_ns = 0;
   };
@@ -96,12 +98,21 @@ class BallTracker {
   double gain_of(const Node& node, std::int64_t now_ns,
                  std::span<const PersonState> people) const noexcept;
   bool step_between(const Node& from, const Node& to, double dt, Step& step) const noexcept;
+  struct Link {
+    double cost = 0;
+    const Node* from = nullptr;  // none: a chain of its own
+  };
+  Link smoothest(const Node& node, std::int64_t number,
+                 std::span<const std::uint32_t> taken) const noexcept;
+  void chain(Instant& now, std::int64_t number) noexcept;
+  void join(Node& node, const Node* link, std::int64_t now_ns) noexcept;
   void link(Node& node, std::int64_t number) noexcept;
   void choose_path() noexcept;
   void learn(Instant& now) noexcept;
   double& doubt_of(std::uint32_t chain) noexcept;
   bool doubted(std::uint32_t chain) const noexcept;
   Spot* spot_at(double yaw, double pitch) noexcept;
+  double rival_of(const Instant& at) const noexcept;
   void weigh_path() noexcept;
   bool trusted(std::int64_t number) const noexcept;
   std::int64_t first_after(std::int64_t instant_ns) const noexcept;

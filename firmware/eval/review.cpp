@@ -278,7 +278,6 @@ Review total(const std::vector<Review>& reviews, std::string name) {
   for (const Review& r : reviews) {
     t.acceleration_most = std::max(t.acceleration_most, r.acceleration_most);
     t.longest_loss_s = std::max(t.longest_loss_s, r.longest_loss_s);
-    t.longest_recovery_s = std::max(t.longest_recovery_s, r.longest_recovery_s);
     t.without_play_s += r.without_play_s;
     t.spikes += r.spikes;
     t.false_follows += r.false_follows;
@@ -290,21 +289,20 @@ Review total(const std::vector<Review>& reviews, std::string name) {
 void print_heading(std::FILE* out) {
   fmt::print(out,
              "{:<22} in frame centre | offset rms  p95 | speed std  p95 (truth std  p95) | "
-             "accel std  p95 most spikes | turns/s (truth) zooms/min | s without play longest "
-             "recover | false still\n",
+             "accel std  p95 most spikes | turns/s (truth) zooms/min | s without play longest | "
+             "false still\n",
              "");
 }
 
 void print(const Review& r, std::FILE* out) {
-  fmt::print(
-      out,
-      "{:<22} {:7.2f}% {:5.1f}% | {:10.2f} {:4.1f} | {:9.2f} {:4.1f} ({:9.2f} {:4.1f}) | "
-      "{:9.2f} {:4.1f} {:4.0f} {:6} | {:7.3f} ({:5.3f}) {:9.2f} | {:14.1f} {:7.2f} {:7.2f} | "
-      "{:5} {:5}\n",
-      r.name, 100 * r.in_frame, 100 * r.in_centre, r.offset_rms, r.offset_p95, r.speed_std,
-      r.speed_p95, r.true_speed_std, r.true_speed_p95, r.acceleration_std, r.acceleration_p95,
-      r.acceleration_most, r.spikes, r.reversals, r.true_reversals, r.zooms, r.without_play_s,
-      r.longest_loss_s, r.longest_recovery_s, r.false_follows, r.still_left);
+  fmt::print(out,
+             "{:<22} {:7.2f}% {:5.1f}% | {:10.2f} {:4.1f} | {:9.2f} {:4.1f} ({:9.2f} {:4.1f}) | "
+             "{:9.2f} {:4.1f} {:4.0f} {:6} | {:7.3f} ({:5.3f}) {:9.2f} | {:14.1f} {:7.2f} | "
+             "{:5} {:5}\n",
+             r.name, 100 * r.in_frame, 100 * r.in_centre, r.offset_rms, r.offset_p95, r.speed_std,
+             r.speed_p95, r.true_speed_std, r.true_speed_p95, r.acceleration_std,
+             r.acceleration_p95, r.acceleration_most, r.spikes, r.reversals, r.true_reversals,
+             r.zooms, r.without_play_s, r.longest_loss_s, r.false_follows, r.still_left);
 }
 
 }  // namespace gantry

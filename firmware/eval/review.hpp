@@ -38,7 +38,7 @@ struct Review {
   double true_reversals = 0;
   double without_play_s = 0;  // ball out of frame for more than a second: the time beyond
   double zooms = 0;           // turns of the zoom, per minute
-  double longest_loss_s = 0, longest_recovery_s = 0;  // recovery: from its next sight
+  double longest_loss_s = 0;
   int false_follows = 0;  // a false ball taken for the ball for more than a second
   int still_left = 0;     // a ball that lies still left the frame
 };
