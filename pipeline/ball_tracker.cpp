@@ -256,7 +256,8 @@ void BallTracker::link(Node& node, std::int64_t number) noexcept {
       Step step;
       if (!step_between(other, node, dt, step)) continue;
       const double gap = n < number - 1 ? kHidden * evidence : 0;
-      take(other.score - step.cost - gap - elsewhere(n, other.chain), n, i, step.smooth);
+      const double cost = (step.smooth ? evidence : 1) * step.cost;
+      take(other.score - cost - gap - elsewhere(n, other.chain), n, i, step.smooth);
     }
   }
   const auto leap = [&](std::int64_t to, double cost) {
