@@ -20,8 +20,8 @@ constexpr double kHidden = 0.25, kHidden_s = 0.5;  // of a gap, and of each seco
 constexpr double kElsewhere = 1.6;                 // per sight of a chain before it was entered
 constexpr double kMostElsewhere = 20;
 constexpr double kTeleport = 16, kAfterLongGap = 5;
-constexpr double kBase = 1, kSlope = 6;  // gain of a sight: at a confidence of 0.55, and by it
-constexpr double kMeritOf = 0.12;        // of a chain's merit comes from its last sight
+constexpr double kBase = 1.4, kSlope = 4;  // gain of a sight: at a confidence of 0.55, and by it
+constexpr double kMeritOf = 0.12;          // of a chain's merit comes from its last sight
 constexpr double kDoubted = 4, kTrustBack = 0.5;
 constexpr int kProven = 5;  // sights of a chain that may speak against others
 constexpr int kDense = 24;  // instants; of those before only every third is looked at
