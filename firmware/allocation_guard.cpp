@@ -49,10 +49,15 @@ bool is_power_of_two(std::size_t n) noexcept {
   return n != 0 && (n & (n - 1)) == 0;
 }
 
+void* address_of(long result_of_call) noexcept {
+  return reinterpret_cast<void*>(result_of_call);  // NOLINT(performance-no-int-to-ptr)
+}
+
 }  // namespace
 
 extern "C" {
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are glibc's
 void* __libc_malloc(std::size_t) noexcept;
 void __libc_free(void*) noexcept;
 void* __libc_calloc(std::size_t, std::size_t) noexcept;
@@ -60,6 +65,7 @@ void* __libc_realloc(void*, std::size_t) noexcept;
 void* __libc_memalign(std::size_t, std::size_t) noexcept;
 void* __libc_valloc(std::size_t) noexcept;
 void* __libc_pvalloc(std::size_t) noexcept;
+// NOLINTEND(bugprone-reserved-identifier)
 
 void* malloc(std::size_t bytes) noexcept {
   return counted(__libc_malloc(bytes));
@@ -104,8 +110,7 @@ void* realloc(void* block, std::size_t bytes) noexcept {
 
 void* mmap(void* address, std::size_t bytes, int protection, int flags, int file,
            off_t offset) noexcept {
-  void* mapped =
-      reinterpret_cast<void*>(syscall(SYS_mmap, address, bytes, protection, flags, file, offset));
+  void* mapped = address_of(syscall(SYS_mmap, address, bytes, protection, flags, file, offset));
   if (mapped != MAP_FAILED && counting()) guard::note_map(bytes);
   return mapped;
 }
@@ -129,8 +134,7 @@ void* mremap(void* address, std::size_t before, std::size_t bytes, int flags, ..
     wanted = va_arg(rest, void*);
     va_end(rest);
   }
-  void* mapped =
-      reinterpret_cast<void*>(syscall(SYS_mremap, address, before, bytes, flags, wanted));
+  void* mapped = address_of(syscall(SYS_mremap, address, before, bytes, flags, wanted));
   if (mapped != MAP_FAILED && counting()) {
     guard::note_unmap(before);
     guard::note_map(bytes);

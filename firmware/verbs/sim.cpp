@@ -36,7 +36,7 @@ Source open(gpu::Device& device, const Rig& rig, const SimOptions& options, std:
   config.seed = options.seed;
   config.random_look = options.random_look;
   config.frames_per_second = 1 / options.every_s;
-  config.phase_s = options.start_s;
+  config.match_start_s = options.start_s;
   config.real_time = false;
   Source source{std::make_unique<SimCamera>(device, rig, config), nullptr};
   const auto format = source.camera->format();
@@ -123,7 +123,7 @@ void add_sim(CLI::App& app, int& status) {
   verb->add_option("--frames", options->frames, "pictures of each camera")
       ->check(CLI::Range(1, 10'000'000));
   verb->add_option("--start", options->start_s, "seconds into the match")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(CLI::Range(0.0, 7200.0));
   verb->add_option("--every", options->every_s, "seconds from picture to picture")
       ->check(CLI::Range(1.0 / 240, 1.0));
   verb->add_flag("--random-look", options->random_look, "light, weather and kits from the seed");

@@ -22,6 +22,7 @@ SimCameraConfig checked(const SimCameraConfig& c) {
   within("frames_per_second", c.frames_per_second, 1, 240);
   within("phase", c.phase_s, 0, 1);
   within("exposure", c.exposure_stops, -4, 4);
+  within("match_start", c.match_start_s, 0, 7200);
   return c;
 }
 
@@ -113,7 +114,7 @@ Status SimCamera::capture(SurfacePool& pool, CameraFrame& out) noexcept {
   out.surface = acquire(pool, !config_.real_time, &stopped_);
   if (!out.surface) return Status::dropped;
   const double at_s = 1e-9 * static_cast<double>(out.capture_ns - start_ns_);
-  world_.at(at_s, state_);
+  world_.at(config_.match_start_s + at_s, state_);
   const FrameStamp stamp{static_cast<std::uint8_t>(config_.camera),
                          static_cast<std::uint32_t>(sequence), out.capture_ns};
   const Status status = renderer_.render(state_, stamp, {}, *out.surface, &out.ready);

@@ -22,6 +22,7 @@ struct SimCameraConfig {
   double phase_s = 0;             // 0…1
   double exposure_stops = 0;      // −4…4, on top of the look's own
   double mast_height_m = 5;       // 1…50
+  double match_start_s = 0;       // 0…7200: seconds played when the first picture is taken
   TimeCode time_code = TimeCode::none;
   // When the match begins, CLOCK_MONOTONIC; 0 in real time: when the process made its first camera.
   std::int64_t start_ns = 0;

@@ -156,6 +156,31 @@ TEST(CommandLine, SimAndStitchMakeAPanoramaFromTruthfulPictures) {
   EXPECT_GT(std::filesystem::file_size(folder.path() / "pano.png"), 100'000u);
 }
 
+// The truth of a match's pictures, without their number and instant.
+std::vector<nlohmann::json> truth_of(const std::string& arguments) {
+  test::Folder folder;
+  const auto rig = std::string(GANTRY_SOURCE_DIR) + "/firmware/config/rigs/demo.toml";
+  const auto outcome = run("sim --rig " + rig + " -o " + folder.path().string() + " " + arguments);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+  std::ifstream file(folder.path() / "truth.jsonl");
+  std::vector<nlohmann::json> rows;
+  for (std::string line; std::getline(file, line);) {
+    rows.push_back(nlohmann::json::parse(line));
+    rows.back().erase("frame");
+    rows.back().erase("capture_ns");
+  }
+  return rows;
+}
+
+TEST(CommandLine, SimStartsWhereItIsTold) {
+  const auto whole = truth_of("--frames 4 --every 1");
+  const auto later = truth_of("--frames 1 --every 1 --start 3");
+  ASSERT_EQ(whole.size(), 4u);
+  ASSERT_EQ(later.size(), 1u);
+  EXPECT_EQ(later[0], whole[3]);
+  EXPECT_NE(later[0], whole[0]);
+}
+
 // Starts filming in a child process and sends it a signal `after_ms` later, or, with `once_there`,
 // that long after the film's file has appeared; waits for its end.
 int film_and_signal(const std::filesystem::path& config, int signal, int after_ms,
