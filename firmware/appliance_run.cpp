@@ -68,9 +68,9 @@ void Appliance::make_threads() {
     start_thread(
         "detection log", ThreadRole::io, [this] { return detection_log_->step(); },
         [this] { return log_wake_.awaited(); });
-  const auto start_output = [this](std::string name, auto& line) {
+  const auto start_output = [this](const std::string& name, auto& line) {
     start_thread(
-        std::move(name), ThreadRole::codec, [stage = line.stage.get()] { return stage->step(); },
+        name, ThreadRole::codec, [stage = line.stage.get()] { return stage->step(); },
         [link = line.link.get()] { return link->idle(); });
   };
   for (std::size_t i = 0; i < view_outputs_.size(); ++i)
