@@ -47,6 +47,7 @@ Appliance::Appliance(const Config& config)
       upload_queue_(device_.make_queue()) {
   make_cameras();
   mesh_ = make_mesh(rig_);
+  if (config_.detect) plan_.emplace(Plan::load(config_.plan_file));
   budget_memory();
   make_panorama();
   make_analysis();
@@ -162,6 +163,7 @@ void Appliance::budget_memory() {
     if (!shared && records_panorama())
       b.add("panoramas, pinned", kFetchedPanoramas, panorama.bytes(), Where::pinned);
     b.add("views", view_count(), view.bytes(), where);
+    if (plan_) b.add("network", 1, PlanRunner::device_bytes(*plan_), where);
     if (const OutputConfig* debug = output_of(OutputConfig::Kind::debug))
       b.add("debug pictures", kDebugSurfaces,
             nv12_layout(debug->width, debug_height(rig_.rig.panorama, debug->width)).bytes(),
@@ -246,8 +248,7 @@ void Appliance::make_panorama() {
 }
 
 void Appliance::make_analysis() {
-  if (!config_.detect) return;
-  plan_.emplace(Plan::load(config_.plan_file));
+  if (!plan_) return;
   DetectorConfig detector = config_.detector;
   detector.ground = ground_rows(rig_.rig.panorama, mesh_.covered_top, mesh_.covered_bottom);
   detector_ =

@@ -36,8 +36,6 @@ class Detector {
   const TileSchedule& schedule() const { return schedule_; }
   Head head() const { return decoder_->head(); }
   DetectorTraffic traffic() const;
-  // Device bytes of the network's arena and weights.
-  std::size_t network_bytes() const { return network_.arena_bytes() + network_.weight_bytes(); }
 
  private:
   Status look_at(std::span<const std::uint16_t> tiles, const Surface& surface,

@@ -22,6 +22,11 @@ namespace {
 // Kernels read whole vectors: up to this many bytes past the end of a tensor.
 constexpr std::size_t kReadSlack = 256;
 
+std::size_t buffer_bytes(const Plan::Tensor& t) {
+  return static_cast<std::size_t>(t.extent()) * (t.element == Plan::Element::f16 ? 2 : 4) +
+         kReadSlack;
+}
+
 struct BoundStep {
   cl::Kernel kernel;
   gpu::Range global, local;
@@ -119,9 +124,8 @@ PlanRunner::PlanRunner(gpu::Device& device, const Plan& plan, cl::CommandQueue q
     std::vector<PlanTensor> tensors;
     for (const auto index : list) {
       const auto& t = plan.tensors()[index];
-      const std::size_t element_bytes = t.element == Plan::Element::f16 ? 2 : 4;
-      const auto bytes = static_cast<std::size_t>(t.extent()) * element_bytes + kReadSlack;
-      tensors.push_back({t.name, t.shape, t.strides, t.element, device.allocate(bytes, access)});
+      tensors.push_back(
+          {t.name, t.shape, t.strides, t.element, device.allocate(buffer_bytes(t), access)});
     }
     return tensors;
   };
@@ -164,11 +168,11 @@ const std::vector<PlanTensor>& PlanRunner::inputs() const {
 const std::vector<PlanTensor>& PlanRunner::outputs() const {
   return state_->outputs;
 }
-std::size_t PlanRunner::arena_bytes() const {
-  return state_->arena.bytes;
-}
-std::size_t PlanRunner::weight_bytes() const {
-  return state_->plan.weights().size();
+std::size_t PlanRunner::device_bytes(const Plan& plan) {
+  std::size_t bytes = plan.arena_bytes() + plan.weights().size() + 2 * kReadSlack;
+  for (const auto* list : {&plan.inputs(), &plan.outputs()})
+    for (const auto index : *list) bytes += buffer_bytes(plan.tensors()[index]);
+  return bytes;
 }
 
 std::vector<float> PlanRunner::read(std::string_view name) const {

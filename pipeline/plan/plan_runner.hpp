@@ -37,9 +37,8 @@ class PlanRunner {
   // to an input once.
   const std::vector<PlanTensor>& inputs() const;
   const std::vector<PlanTensor>& outputs() const;
-  // Device bytes of the arena and the weights.
-  std::size_t arena_bytes() const;
-  std::size_t weight_bytes() const;
+  // What a runner of the plan takes on a device: arena, weights, inputs and outputs.
+  static std::size_t device_bytes(const Plan& plan);
 
   // Dense values of any tensor of the plan, read back and waited for: for tests and diagnosis.
   // Throws std::invalid_argument where the plan has no such tensor. Tensors of the arena are whole

@@ -1,5 +1,6 @@
 // Recordings in, a film out: one to four files, with the detector, look-up tables, and what is refused.
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <fstream>
 
 #include <gtest/gtest.h>
@@ -113,6 +114,8 @@ TEST_F(FilmFromFiles, TheDetectorLooksAtEveryPanoramaAndTheCameraFollows) {
       folder_.path());
   expect_whole_film(report);
   EXPECT_EQ(report.analysed, 30u);
+  EXPECT_TRUE(std::ranges::any_of(report.pools, [](const auto& p) { return p.name == "network"; }))
+      << "the network's memory is counted like everybody's";
 }
 
 TEST_F(FilmFromFiles, LookUpTablesOfTheReplacedSystemStitchThem) {

@@ -35,8 +35,6 @@ TEST(PlanRunner, RunsAgainAndAgain) {
   ASSERT_EQ(runner.inputs().size(), 1u);
   EXPECT_EQ(runner.inputs()[0].name, "x");
   EXPECT_EQ(runner.outputs()[0].shape, std::vector<std::int64_t>{8});
-  EXPECT_GE(runner.arena_bytes(), 256u);
-  EXPECT_EQ(runner.weight_bytes(), 64u);
   for (int pass = 1; pass <= 3; ++pass) {
     auto* x = reinterpret_cast<float*>(runner.inputs()[0].memory.host);
     for (int i = 0; i < 8; ++i) x[i] = static_cast<float>(pass * 10 + i);
