@@ -42,26 +42,27 @@ Converter::Converter(gpu::Device& device, const Format& format, ColourMatrix mat
   const cl::Program program =
       device.build_family("camera_convert", convert_options(pixel, format, matrix, range));
   kernel_ = cl::Kernel(program, "camera_convert");
-  cl_uint argument = 0;
-  for (const Component* c : {&components_.luma, &components_.cb, &components_.cr}) {
-    kernel_.setArg(argument + 1, static_cast<cl_int>(c->offset));
-    kernel_.setArg(argument + 2, static_cast<cl_int>(c->pitch));
-    argument += 3;
-  }
+  kernel_.setArg(2, static_cast<cl_int>(components_.luma.pitch));
+  kernel_.setArg(5, static_cast<cl_int>(components_.cb.pitch));
+  kernel_.setArg(8, static_cast<cl_int>(components_.cr.pitch));
   kernel_.setArg(10, static_cast<cl_int>(format.width));
   kernel_.setArg(11, static_cast<cl_int>(format.height));
 }
 
 Status Converter::convert(const cl::CommandQueue& queue,
                           const std::array<gpu::Memory, kMostPlanes>& buffers,
-                          const Surface& surface, const gpu::Wait& wait, cl::Event* done) noexcept {
+                          const std::array<std::size_t, kMostPlanes>& first, const Surface& surface,
+                          const gpu::Wait& wait, cl::Event* done) noexcept {
+  const auto set_component = [&](cl_uint argument, const Component& c) {
+    const auto offset = c.offset + static_cast<cl_int>(first[c.buffer]);
+    return gpu::set_argument(kernel_, argument, buffers[c.buffer].buffer) == Status::ok &&
+           clSetKernelArg(kernel_(), argument + 1, sizeof offset, &offset) == CL_SUCCESS;
+  };
   const cl_int pitch = surface.layout.pitch;
-  const bool set =
-      gpu::set_argument(kernel_, 0, buffers[components_.luma.buffer].buffer) == Status::ok &&
-      gpu::set_argument(kernel_, 3, buffers[components_.cb.buffer].buffer) == Status::ok &&
-      gpu::set_argument(kernel_, 6, buffers[components_.cr.buffer].buffer) == Status::ok &&
-      gpu::set_argument(kernel_, 9, surface.memory.buffer) == Status::ok &&
-      clSetKernelArg(kernel_(), 12, sizeof pitch, &pitch) == CL_SUCCESS;
+  const bool set = set_component(0, components_.luma) && set_component(3, components_.cb) &&
+                   set_component(6, components_.cr) &&
+                   gpu::set_argument(kernel_, 9, surface.memory.buffer) == Status::ok &&
+                   clSetKernelArg(kernel_(), 12, sizeof pitch, &pitch) == CL_SUCCESS;
   return set ? gpu::launch(queue, kernel_, items_, nullptr, wait, done) : Status::device_lost;
 }
 

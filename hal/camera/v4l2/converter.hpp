@@ -18,9 +18,11 @@ class Converter {
   // Set-up: compiles the kernel. `matrix`, `range`: of the surfaces. Throws std::runtime_error.
   Converter(gpu::Device& device, const Format& format, ColourMatrix matrix, ColourRange range);
 
-  // Enqueues the conversion of a picture in one to three buffers. One thread.
+  // Enqueues the conversion of a picture in one to three buffers, which begins in each at the byte
+  // `first`. One thread.
   Status convert(const cl::CommandQueue& queue, const std::array<gpu::Memory, kMostPlanes>& buffers,
-                 const Surface& surface, const gpu::Wait& wait, cl::Event* done) noexcept;
+                 const std::array<std::size_t, kMostPlanes>& first, const Surface& surface,
+                 const gpu::Wait& wait, cl::Event* done) noexcept;
 
  private:
   Components components_;

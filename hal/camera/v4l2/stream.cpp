@@ -124,8 +124,13 @@ int Stream::dequeue(Dequeued& out) noexcept {
   out.flags = buffer.b.flags;
   out.stamp_ns = buffer.b.timestamp.tv_sec * std::int64_t{1'000'000'000} +
                  buffer.b.timestamp.tv_usec * std::int64_t{1000};
-  for (int p = 0; p < format_.buffers; ++p)
-    out.used[p] = device_.multi_planar() ? buffer.planes[p].bytesused : buffer.b.bytesused;
+  out.first = {};
+  if (!device_.multi_planar()) out.used[0] = buffer.b.bytesused;
+  for (int p = 0; p < format_.buffers && device_.multi_planar(); ++p) {
+    const v4l2_plane& plane = buffer.planes[p];
+    out.first[p] = std::min(plane.data_offset, plane.bytesused);
+    out.used[p] = plane.bytesused - out.first[p];
+  }
   return 0;
 }
 

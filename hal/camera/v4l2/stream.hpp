@@ -30,8 +30,10 @@ struct Target {
 struct Dequeued {
   unsigned index = 0;
   std::uint32_t sequence = 0, flags = 0;
-  std::int64_t stamp_ns = 0;                    // as the flags say
-  std::array<std::size_t, kMostPlanes> used{};  // bytes written to each buffer
+  std::int64_t stamp_ns = 0;                     // as the flags say
+  std::array<std::size_t, kMostPlanes> first{};  // where the picture begins in each buffer, bytes
+  std::array<std::size_t, kMostPlanes> used{};   // bytes of the picture from there
+  bool at_the_front() const { return first == decltype(first){}; }
 };
 
 class Stream {

@@ -273,6 +273,8 @@ Status V4l2Camera::capture(SurfacePool& pool, CameraFrame& out) noexcept {
       slots_[picture.index].waits = !direct();
       continue;
     }
+    if (direct() && !picture.at_the_front())
+      return lose("its pictures do not begin where their memory does; another format may do", 0);
     stamp(picture, out);
     first_picture_ = false;
     told_.clear();
@@ -368,7 +370,7 @@ Status V4l2Camera::take_copied(const Dequeued& picture, SurfacePool& pool,
   const Surface& surface = *out.surface;
   out.host_bytes_written = surface.layout.picture_bytes();
   if (door_ == Door::decode) {
-    const auto* bytes = stream_->host(picture.index, 0);
+    const auto* bytes = stream_->host(picture.index, 0) + picture.first[0];
     if (!decoder_->decode({bytes, picture.used[0]}, surface)) {
       out.surface.reset();
       return Status::dropped;
@@ -386,7 +388,8 @@ Status V4l2Camera::take_copied(const Dequeued& picture, SurfacePool& pool,
     if (gpu::upload(queue_, memory, memory.bytes, {}, nullptr) != Status::ok)
       return Status::device_lost;
   }
-  if (converter_->convert(queue_, slot.memory, surface, {}, &slot.read) != Status::ok)
+  if (converter_->convert(queue_, slot.memory, picture.first, surface, {}, &slot.read) !=
+      Status::ok)
     return Status::device_lost;
   out.ready = slot.read;
   return gpu::flush(queue_);

@@ -187,20 +187,24 @@ class ConvertTest : public testing::Test {
  protected:
   // Pixels that differ, and one more for every byte written beside the picture.
   int differences(const Reading& r, int width, int height, int padding, ColourMatrix matrix,
-                  ColourRange range) {
+                  ColourRange range, std::size_t header = 0) {
     Source s = random_source(r, width, height, padding, random_);
     const auto layout = nv12_layout(width, height);
     Converter converter(device_, s.format, matrix, range);
     std::array<gpu::Memory, kMostPlanes> memory;
+    std::array<std::size_t, kMostPlanes> first{};
     for (int b = 0; b < s.format.buffers; ++b) {
-      memory[b].bytes = s.buffers[b].size();
-      memory[b].buffer = device_.constant(s.buffers[b].data(), memory[b].bytes);
+      std::vector<std::byte> bytes = s.buffers[b];  // behind a header, as some drivers have one
+      first[b] = header;
+      bytes.insert(bytes.begin(), header, std::byte{0xee});
+      memory[b].bytes = bytes.size();
+      memory[b].buffer = device_.constant(bytes.data(), memory[b].bytes);
     }
     Surface surface;
     surface.layout = layout;
     surface.memory = device_.allocate(layout.bytes(), gpu::Access::download);
     cl::Event done;
-    EXPECT_EQ(converter.convert(queue_, memory, surface, {}, nullptr), Status::ok);
+    EXPECT_EQ(converter.convert(queue_, memory, first, surface, {}, nullptr), Status::ok);
     EXPECT_EQ(gpu::download(queue_, surface.memory, layout.bytes(), {}, &done), Status::ok);
     EXPECT_EQ(gpu::wait(done), Status::ok);
     queue_.finish();
@@ -236,6 +240,13 @@ TEST_F(ConvertTest, PaddedRowsAndOtherColoursToo) {
     EXPECT_EQ(differences(r, 64, 4, 16, ColourMatrix::bt709, ColourRange::limited), 0);
     EXPECT_EQ(differences(r, 50, 4, 8, ColourMatrix::bt601, ColourRange::limited), 0);
     EXPECT_EQ(differences(r, 16, 2, 0, ColourMatrix::bt601, ColourRange::full), 0);
+  }
+}
+
+TEST_F(ConvertTest, PicturesMayBeginBehindAHeader) {
+  for (const Reading& r : readings()) {
+    SCOPED_TRACE(fourcc_text(r.fourcc));
+    EXPECT_EQ(differences(r, 38, 6, 0, ColourMatrix::bt709, ColourRange::limited, 128), 0);
   }
 }
 
