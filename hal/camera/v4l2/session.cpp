@@ -41,6 +41,7 @@ Session::Session(const SessionConfig& config)
   apply(device_, config_.controls);
   v4l2_event_subscription events{};
   events.type = V4L2_EVENT_SOURCE_CHANGE;
+  events.id = input_;
   device_.call(VIDIOC_SUBSCRIBE_EVENT, &events);  // where the device has none nothing is lost
 }
 
@@ -54,6 +55,7 @@ void Session::select_input() {
   if (device_.call(VIDIOC_G_INPUT, &index) != 0) return;
   input.index = static_cast<__u32>(index);
   if (device_.call(VIDIOC_ENUMINPUT, &input) != 0) return;
+  input_ = input.index;
   has_timings_ = (input.capabilities & V4L2_IN_CAP_DV_TIMINGS) != 0;
   if (const char* fault = signal_fault()) device_.refuse(fault);
 }
@@ -148,11 +150,12 @@ void Session::take_colours(std::uint32_t space, std::uint32_t encoding,
   format_.matrix = config_.matrix;
   format_.range = config_.range;
   if (space == V4L2_COLORSPACE_DEFAULT) return;  // it does not say
+  // Monochrome sensors use all of a byte, and the kernel's own generator does.
+  const bool grey = find_pixel_format(format_.fourcc)->chroma_columns == 0;
   if (encoding == V4L2_YCBCR_ENC_DEFAULT)
     encoding = static_cast<std::uint32_t>(V4L2_MAP_YCBCR_ENC_DEFAULT(space));
   if (quantisation == V4L2_QUANTIZATION_DEFAULT)
-    quantisation =
-        static_cast<std::uint32_t>(V4L2_MAP_QUANTIZATION_DEFAULT(false, space, encoding));
+    quantisation = static_cast<std::uint32_t>(V4L2_MAP_QUANTIZATION_DEFAULT(grey, space, encoding));
   if (encoding == V4L2_YCBCR_ENC_709) format_.matrix = ColourMatrix::bt709;
   if (encoding == V4L2_YCBCR_ENC_601) format_.matrix = ColourMatrix::bt601;
   format_.range =

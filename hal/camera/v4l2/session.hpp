@@ -48,6 +48,7 @@ class Session {
 
   SessionConfig config_;
   Device device_;
+  std::uint32_t input_ = 0;
   bool has_timings_ = false;
   Format format_;
   double rate_ = 0;
