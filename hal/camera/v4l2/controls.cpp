@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
@@ -72,7 +73,11 @@ class Setter {
       device_.refuse(fmt::format("{}: has no control for it; it has {}", key, names));
     }
     std::int64_t wanted = value;
-    const int error = access_value(device_, VIDIOC_S_EXT_CTRLS, *control, wanted);
+    // Of a number out of range the kernel takes the nearest one in it, and says nothing.
+    const bool number =
+        control->type == V4L2_CTRL_TYPE_INTEGER || control->type == V4L2_CTRL_TYPE_INTEGER64;
+    const bool fits = !number || (value >= control->low && value <= control->high);
+    const int error = fits ? access_value(device_, VIDIOC_S_EXT_CTRLS, *control, wanted) : ERANGE;
     if (error != 0)
       device_.refuse(fmt::format("{}: {} = {} is refused ({}); it takes {} to {}", key,
                                  control->name, value, std::strerror(error), control->low,
