@@ -13,6 +13,7 @@
 #include <libv4l2.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "hal/file_descriptor.hpp"
 
@@ -103,7 +104,10 @@ std::string find_node(const std::string& name) {
 }
 
 bool same_device(const std::string& a, const std::string& b) noexcept try {
-  return fs::equivalent(find_node(a), find_node(b));
+  struct stat one {
+  }, other{};
+  return stat(find_node(a).c_str(), &one) == 0 && stat(find_node(b).c_str(), &other) == 0 &&
+         S_ISCHR(one.st_mode) && one.st_rdev == other.st_rdev;
 } catch (const std::exception&) {
   return false;
 }
