@@ -25,6 +25,7 @@ int lines_with(const std::string& text, const std::string& part) {
 struct Fault {
   const char* knob;
   const char* line;  // a part of the one that is logged
+  friend void PrintTo(const Fault& fault, std::ostream* out) { *out << fault.knob; }
 };
 
 class InjectedGuest : public FaultsGuest, public testing::WithParamInterface<Fault> {};
@@ -61,12 +62,13 @@ TEST_P(InjectedGuest, IsLostOnceSaidOnceAndComesBack) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Faults, InjectedGuest,
-                         testing::Values(Fault{"inject_fatal_streaming_error", "gives no pictures"},
-                                         Fault{"inject_vidioc_streamon_error", "does not start"},
-                                         Fault{"inject_vidioc_reqbufs_error", "gives no buffers"},
-                                         Fault{"inject_vidioc_qbuf_error", "does not take"}),
-                         [](const auto& one) { return std::string(one.param.knob).substr(7); });
+INSTANTIATE_TEST_SUITE_P(
+    Faults, InjectedGuest,
+    testing::Values(Fault{"inject_fatal_streaming_error", "Input/output error"},
+                    Fault{"inject_vidioc_streamon_error", "does not start"},
+                    Fault{"inject_vidioc_reqbufs_error", "gives no buffers"},
+                    Fault{"inject_vidioc_qbuf_error", "does not take its buffers"}),
+    [](const auto& one) { return std::string(one.param.knob).substr(7); });
 
 TEST_F(FaultsGuest, DamagedPicturesAreLeftOutAndSeenAsGaps) {
   Line line(hdmi());
@@ -130,11 +132,11 @@ TEST_F(FaultsGuest, ASignalOfAnotherSizeIsLostAndTheRightOneTakenAgain) {
   CameraFrame frame;
   ASSERT_EQ(line.capture(frame), Status::ok);
   ASSERT_TRUE(knobs.set("dv_timings_signal_mode", 4));  // what the control "dv_timings" selects
-  knobs.set("dv_timings", 14);                          // 1920x1080p60
+  knobs.set("dv_timings", 14);                          // 1920x1080p50
   ASSERT_EQ(line.until_trouble(frame), Status::lost);
   EXPECT_EQ(line.capture(frame), Status::lost);
   const auto text = test::logged();
-  EXPECT_NE(text.find("the signal is 1920x1080 at 60.00 frames a second; 1280x720 at 60 is "
+  EXPECT_NE(text.find("the signal is 1920x1080 at 50.00 frames a second; 1280x720 at 60 is "
                       "configured"),
             std::string::npos)
       << text;

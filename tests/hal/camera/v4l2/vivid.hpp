@@ -100,6 +100,14 @@ class VividTest : public testing::Test {
 
  protected:
   void SetUp() override { logged(); }
+  void TearDown() override {  // a test that failed half-way leaves the next one a signal
+    for (const char* device : {kSinglePlanar, kMultiPlanar}) {
+      const Knobs knobs(device);
+      knobs.set("dv_timings_signal_mode", 0);
+      knobs.set("percentage_of_dropped_buffers", 0);
+      knobs.set("timestamp_source", 0);
+    }
+  }
 };
 
 // What a camera's construction refuses, in its words.
