@@ -10,17 +10,22 @@ namespace {
 
 constexpr double kLongestStep_s = 0.2;  // after a gap in the frames the camera goes on from here
 constexpr double kCaughtUp = radians(0.002);        // from the director's pose, every axis …
-constexpr double kAtItsSpeed = radians(0.05);       // … and from its speed, a second
+constexpr double kAtItsSpeed = radians(0.005);      // … and from its speed, a second
+constexpr double kBraking_s = 1.0 / 30;             // a step, when asked where it would rest
 constexpr std::int64_t kLatest_ns = INT64_MAX / 4;  // sums of instants stay in range
 
-CameraPose rate(const CameraPose& from, const CameraPose& to, double seconds) {
-  return {(to.yaw - from.yaw) / seconds, (to.pitch - from.pitch) / seconds,
-          (to.field_of_view - from.field_of_view) / seconds};
+Axes axes(const CameraPose& p) {
+  return {p.yaw, p.pitch, p.field_of_view};
 }
 
-double farthest(const CameraPose& a, const CameraPose& b) {
-  return std::max({std::abs(a.yaw - b.yaw), std::abs(a.pitch - b.pitch),
-                   std::abs(a.field_of_view - b.field_of_view)});
+// The state of an axis that has come to a place in this time.
+AxisState moved(const AxisState& from, double place, double seconds) {
+  const double speed = (place - from.place) / seconds;
+  return {place, speed, (speed - from.speed) / seconds};
+}
+
+std::array<AxisState, 3> at_rest(const CameraPose& p) {
+  return {AxisState{p.yaw}, AxisState{p.pitch}, AxisState{p.field_of_view}};
 }
 
 }  // namespace
@@ -29,7 +34,6 @@ OperatedDirector::OperatedDirector(const DirectorConfig& config, const PanoramaG
                                    const ViewLimits& limits, double hand_back_s,
                                    ControlCommands& commands, ControlStatuses& statuses)
     : limits_(limits),
-      motion_limits_(config.motion),
       hand_back_s_(hand_back_s),
       commands_(commands),
       statuses_(statuses),
@@ -57,17 +61,21 @@ const Decision& OperatedDirector::decide(std::int64_t capture_ns) noexcept {
   if (hand_ == Hand::steers && capture_ns >= hand_back_ns_) hand_ = Hand::leaves;
   if (started_ && capture_ns == decision_.capture_ns) return decision_;
 
-  const CameraPose before = decision_.pose, directed_before = directed_;
+  const CameraPose before = decision_.pose;
   decision_ = director().decide(capture_ns);
-  directed_ = decision_.pose;
   decision_.capture_ns = capture_ns;
+  const bool moves = started_ && seconds > 0;
+  const double step_s = std::min(seconds, kLongestStep_s);
+  const Axes directed = axes(decision_.pose);
+  if (moves)
+    for (std::size_t i = 0; i < 3; ++i) directed_[i] = moved(directed_[i], directed[i], step_s);
+  else
+    directed_ = at_rest(decision_.pose);
   if (hand_ != Hand::off) {
-    const double step_s = std::min(seconds, kLongestStep_s);
     decision_.pose = before;
-    if (seconds > 0 && hand_ == Hand::steers) steer(step_s);
-    if (seconds > 0 && hand_ == Hand::leaves) give_back(directed_before, step_s);
+    if (moves && hand_ == Hand::steers) steer(step_s);
+    if (moves && hand_ == Hand::leaves) give_back(step_s);
   }
-  if (started_ && seconds > 0) speed_ = rate(before, decision_.pose, seconds);
   started_ = true;
   tell();
   return decision_;
@@ -78,7 +86,7 @@ void OperatedDirector::obey(const ControlCommand& c, std::int64_t capture_ns) no
     case ControlCommand::Kind::steer: {
       take_over();
       const bool stands = !c.yaw && !c.pitch && !c.field_of_view;
-      if (hand_ != Hand::steers || stands) target_ = resting_place();
+      if (hand_ != Hand::steers || stands) target_ = motion_.resting_place(kBraking_s);
       target_ = limits_.clamp({c.yaw.value_or(target_.yaw), c.pitch.value_or(target_.pitch),
                                c.field_of_view.value_or(target_.field_of_view)});
       hand_ = Hand::steers;
@@ -89,7 +97,7 @@ void OperatedDirector::obey(const ControlCommand& c, std::int64_t capture_ns) no
     case ControlCommand::Kind::direct:
       take_over();
       kind_ = c.director;
-      directed_ = director().decide(capture_ns).pose;
+      directed_ = at_rest(director().decide(capture_ns).pose);
       hand_ = Hand::leaves;
       return;
     default:
@@ -97,39 +105,32 @@ void OperatedDirector::obey(const ControlCommand& c, std::int64_t capture_ns) no
   }
 }
 
-// From the director's hands, with the speed that the camera has.
+// From the director's hands, as the camera moves.
 void OperatedDirector::take_over() noexcept {
-  if (hand_ == Hand::off) motion_.start(decision_.pose, speed_);
-}
-
-// Where the camera would come to rest if it braked now.
-CameraPose OperatedDirector::resting_place() const noexcept {
-  const auto rest = [](double place, double speed, const AxisLimits& limits) {
-    return place + speed * std::abs(speed) / (2 * limits.acceleration);
-  };
-  const CameraPose& p = decision_.pose;
-  return limits_.clamp({rest(p.yaw, speed_.yaw, motion_limits_.yaw),
-                        rest(p.pitch, speed_.pitch, motion_limits_.pitch),
-                        rest(p.field_of_view, speed_.field_of_view, motion_limits_.field_of_view)});
+  if (hand_ != Hand::off) return;
+  const auto& [yaw, pitch, zoom] = directed_;
+  motion_.start(decision_.pose, {yaw.speed, pitch.speed, zoom.speed},
+                {yaw.acceleration, pitch.acceleration, zoom.acceleration});
 }
 
 void OperatedDirector::steer(double seconds) noexcept {
-  decision_.pose = motion_.advance(target_, {}, seconds);
+  decision_.pose = motion_.seek(at_rest(target_), seconds);
   decision_.aim = target_;
   decision_.reason = Reason::set;
 }
 
-// After the director's pose of the frame before, which moves on to this frame's; once it is caught up
-// with, the director leads again.
-void OperatedDirector::give_back(const CameraPose& before, double seconds) noexcept {
-  const CameraPose speed = rate(before, directed_, seconds);
-  const CameraPose from = decision_.pose;
-  decision_.pose = motion_.advance(before, speed, seconds);
-  if (farthest(decision_.pose, directed_) < kCaughtUp &&
-      farthest(rate(from, decision_.pose, seconds), speed) < kAtItsSpeed) {
-    hand_ = Hand::off;
-    decision_.pose = directed_;
+// Once the director's pose is caught up with, the director leads again.
+void OperatedDirector::give_back(double seconds) noexcept {
+  const CameraPose directed{directed_[0].place, directed_[1].place, directed_[2].place};
+  decision_.pose = motion_.seek(directed_, seconds);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const AxisState reached = motion_.axis(i);
+    if (std::abs(reached.place - directed_[i].place) >= kCaughtUp ||
+        std::abs(reached.speed - directed_[i].speed) >= kAtItsSpeed)
+      return;
   }
+  hand_ = Hand::off;
+  decision_.pose = directed;
 }
 
 void OperatedDirector::tell() noexcept {

@@ -2,15 +2,15 @@
 //
 // How: as long as nobody steers, the decisions of the chosen director are passed on as they are.
 // While a hand steers, and afterwards until the camera has caught up with the director, it moves
-// within the limits of motion from where it is and with the speed that it has: no hand-over jumps.
+// within the limits of motion from where it is and as it moves: no hand-over jumps.
 // The director that is overruled keeps deciding, so that it knows play when it is asked again.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
 #include <memory>
 
-#include "pipeline/camera_motion.hpp"
 #include "pipeline/control.hpp"
+#include "pipeline/path_motion.hpp"
 
 namespace gantry {
 
@@ -33,25 +33,22 @@ class OperatedDirector final : public Director {
   void obey(const ControlCommand& command, std::int64_t capture_ns) noexcept;
   void take_over() noexcept;
   void steer(double seconds) noexcept;
-  void give_back(const CameraPose& before, double seconds) noexcept;
-  CameraPose resting_place() const noexcept;
+  void give_back(double seconds) noexcept;
   void tell() noexcept;
 
   ViewLimits limits_;
-  MotionLimits motion_limits_;
   double hand_back_s_;
   ControlCommands& commands_;
   ControlStatuses& statuses_;
   std::array<std::unique_ptr<Director>, 3> directors_;  // by DirectorConfig::Kind
   DirectorConfig::Kind kind_;
   Hand hand_ = Hand::off;
-  CameraMotion motion_;
+  PathMotion motion_;
   CameraPose target_;                      // of the hand
   std::int64_t hand_back_ns_ = INT64_MAX;  // as a capture instant
   bool started_ = false;
   Decision decision_;
-  CameraPose speed_;     // of the decisions' poses, per second
-  CameraPose directed_;  // the director's last pose
+  std::array<AxisState, 3> directed_{};  // the director's last pose, and how it moves
 };
 
 }  // namespace gantry

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kMostSteps = 400;   // of a way to rest
 constexpr double kAtRest = 1e-5;  // rad/s
+constexpr int kRounds = 24;       // of halving what an acceleration can be
 
 Axes axes(const CameraPose& p) {
   return {p.yaw, p.pitch, p.field_of_view};
@@ -25,9 +26,10 @@ PathMotion::PathMotion(const ViewLimits& limits, const MotionLimits& motion)
       axis_{motion.yaw, motion.pitch, motion.field_of_view},
       pose_(limits.home()) {}
 
-void PathMotion::start(const CameraPose& pose) noexcept {
+void PathMotion::start(const CameraPose& pose, const Axes& speed,
+                       const Axes& acceleration) noexcept {
   pose_ = limits_.clamp(pose);
-  speed_ = acceleration_ = {};
+  speed_ = speed, acceleration_ = acceleration;
 }
 
 AxisState PathMotion::axis(std::size_t i) const noexcept {
@@ -67,6 +69,38 @@ double PathMotion::braking(std::size_t i, double speed, double acceleration,
   return std::clamp(wanted, acceleration - change, acceleration + change);
 }
 
+double PathMotion::way_to_rest(std::size_t i, double speed, double acceleration,
+                               double seconds) const noexcept {
+  double way = 0;
+  for (int step = 0; step < kMostSteps && std::abs(speed) >= kAtRest; ++step) {
+    acceleration = braking(i, speed, acceleration, seconds);
+    speed += acceleration * seconds;
+    way += speed * seconds;
+  }
+  return way;
+}
+
+CameraPose PathMotion::resting_place(double seconds) const noexcept {
+  Axes at = axes(pose_);
+  for (std::size_t i = 0; i < 3; ++i) at[i] += way_to_rest(i, speed_[i], acceleration_[i], seconds);
+  return limits_.clamp(pose_of(at));
+}
+
+// The acceleration after which braking would end in the target: what is looked at is the motion
+// against the target's own, which grows with the acceleration.
+double PathMotion::towards(std::size_t i, const AxisState& target, double seconds) const noexcept {
+  const double change = axis_[i].jerk * seconds, here = axes(pose_)[i];
+  double low = acceleration_[i] - change, high = acceleration_[i] + change;
+  for (int round = 0; round < kRounds; ++round) {
+    const double a = (low + high) / 2, speed = speed_[i] + a * seconds;
+    const double off = here + speed * seconds - target.place;
+    const double rest =
+        off + way_to_rest(i, speed - target.speed, a - target.acceleration, seconds);
+    (rest < 0 ? low : high) = a;
+  }
+  return (low + high) / 2;
+}
+
 bool PathMotion::can_stop(const Axes& first, double seconds) const noexcept {
   Axes at = axes(pose_), speed = speed_, a = first;
   for (int step = 0; step < kMostSteps; ++step) {
@@ -94,14 +128,32 @@ Axes PathMotion::safe_acceleration(const Axes& wanted, double seconds) const noe
         Axes{braked[0], wanted[1], wanted[2]}, Axes{braked[0], wanted[1], narrowing},
         Axes{braked[0], braked[1], wanted[2]}, Axes{braked[0], braked[1], narrowing}})
     if (can_stop(candidate, seconds)) return candidate;
-  return braked;
+  if (can_stop(braked, seconds)) return braked;
+  // As it was started it cannot stop softly: black would be worse than a jerk.
+  Axes hard{};
+  for (std::size_t i = 0; i < 3; ++i)
+    hard[i] =
+        -std::copysign(std::min(axis_[i].acceleration, std::abs(speed_[i]) / seconds), speed_[i]);
+  return hard;
 }
 
 const CameraPose& PathMotion::advance(const Axes& jerk, double seconds) noexcept {
   Axes wanted{};
   for (std::size_t i = 0; i < 3; ++i)
     wanted[i] = limited(i, acceleration_[i] + jerk[i] * seconds, seconds);
-  acceleration_ = safe_acceleration(wanted, seconds);
+  return step(wanted, seconds);
+}
+
+const CameraPose& PathMotion::seek(const std::array<AxisState, 3>& target,
+                                   double seconds) noexcept {
+  Axes wanted{};
+  for (std::size_t i = 0; i < 3; ++i)
+    wanted[i] = limited(i, towards(i, target[i], seconds), seconds);
+  return step(wanted, seconds);
+}
+
+const CameraPose& PathMotion::step(const Axes& acceleration, double seconds) noexcept {
+  acceleration_ = safe_acceleration(acceleration, seconds);
   const Axes here = axes(pose_);
   Axes next{};
   for (std::size_t i = 0; i < 3; ++i) {

@@ -84,6 +84,11 @@ class Operated : public testing::Test {
               << "axis " << i << " frame " << frames_;
           worst_[i] = std::max(worst_[i], std::abs(rate[i] - was[i]) / s / most[i].acceleration);
         }
+        const double acceleration = (rate[i] - was[i]) / s;
+        if (frames_ > 2)
+          jerk_[i] =
+              std::max(jerk_[i], std::abs(acceleration - acceleration_[i]) / s / most[i].jerk);
+        acceleration_[i] = acceleration;
       }
       speed = {rate[0], rate[1], rate[2]};
     }
@@ -94,7 +99,8 @@ class Operated : public testing::Test {
     for (int i = 1; i < std::lround(seconds * 1e9 / kFrame_ns); ++i) frame(d);
     return frame(d);
   }
-  std::array<double, 3> worst_{};  // acceleration over its limit
+  std::array<double, 3> worst_{};                  // acceleration over its limit
+  std::array<double, 3> jerk_{}, acceleration_{};  // jerk over its limit
 };
 
 TEST_F(Operated, PassesTheDirectorsDecisionsOnToTheBit) {
@@ -135,6 +141,25 @@ TEST_F(Operated, TheHandOverKeepsTheLimitsOfMotion) {
   EXPECT_LE(worst_[0], 1.02);
   EXPECT_LE(worst_[1], 1.02);
   EXPECT_LE(worst_[2], 1.02);
+}
+
+// Taken over at rest and in motion, turned round on the way, handed back to a director that stands.
+TEST_F(Operated, AHandKeepsTheLimitOfJerk) {
+  const auto d = make(DirectorConfig::Kind::fixed, 0);
+  frames(*d, 1);
+  for (const double yaw : {-40.0, 50.0, 10.0}) {
+    steer(yaw, -6 + yaw / 20, 40 + yaw / 5);
+    frames(*d, 1.3);
+    steer(-yaw, {}, 60);
+    frames(*d, 6);
+    EXPECT_NEAR(last_.yaw, radians(-yaw), radians(0.01)) << "there, and not beyond";
+    release();
+    frames(*d, yaw > 40 ? 0.7 : 7);
+  }
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_LE(jerk_[i], 1.1) << "axis " << i;
+    EXPECT_GE(jerk_[i], 0.5) << "axis " << i << " was not put to the test";
+  }
 }
 
 TEST_F(Operated, ReleaseHandsBackAtOnceAndZeroHoldsForEver) {
