@@ -1,6 +1,7 @@
 // Whether everything that must progress does: looks at counts of work done, not at being alive.
 //
-// A part is well if it progressed within its allowance or has nothing to do. Whoever feeds a watchdog
+// A part is well if it progressed within its allowance or has nothing to do; its first step may take
+// longer, for drivers compile kernels when they first run them. Whoever feeds a watchdog
 // does so only while all parts are well; the log names who is not.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -31,6 +32,8 @@ class Health {
   const std::string& stalled() const { return stalled_; }
 
   static constexpr std::int64_t kLongestPause_ns = 2'000'000'000;  // between calls of check()
+  static constexpr std::int64_t kFirstStep_ns =
+      60'000'000'000;  // the least allowance of a first step
 
  private:
   struct Part {
@@ -39,6 +42,7 @@ class Health {
     std::function<Sign()> sign;
     std::uint64_t progress = 0;
     std::int64_t well_ns = 0;  // when it last was
+    bool began = false;        // has made its first step
     bool stalled = false;
   };
   void look_at(Part& part, std::int64_t now_ns);

@@ -60,7 +60,21 @@ TEST_F(Checked, WhoDoesNotIsNamedOnceAfterItsAllowance) {
   EXPECT_EQ(health_.stalled(), "stitch, encode 0");
 }
 
+TEST_F(Checked, AFirstStepMayTakeAsLongAsADriverCompiles) {
+  EXPECT_TRUE(pass(55, true, false));
+  EXPECT_TRUE(pass(1, true, true));
+  EXPECT_FALSE(pass(5, true, false)) << "later steps may not";
+  log_lines();
+  Health health;
+  health.add("view", 3 * kSecond_ns, [] { return Health::Sign{}; });
+  bool well = true;
+  for (int second = 0; second <= 62; ++second) well = health.check(second * kSecond_ns);
+  EXPECT_FALSE(well) << "but not for ever";
+  EXPECT_EQ(log_lines(), std::vector<std::string>{"health: view has made no progress for 61.0 s"});
+}
+
 TEST_F(Checked, WhoHasNothingToDoIsWell) {
+  EXPECT_TRUE(pass(1, true, true));
   encode_.idle = true;
   EXPECT_TRUE(pass(60, true, false));
   encode_.idle = false;
