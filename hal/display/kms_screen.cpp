@@ -107,7 +107,9 @@ void Screen::choose_door(const ScreenSources& sources) {
   const auto primary = layers_;
   const auto fits = [&](Door door) {
     door_ = door;
-    return accepts(scene_of(0, panoramas_.empty() ? nullptr : &panoramas_[0]));
+    const bool fit = accepts(scene_of(0, panoramas_.empty() ? nullptr : &panoramas_[0]));
+    if (fit) no_planes_.clear();
+    return fit;
   };
   const auto use = [&](std::size_t layer, const Plane& plane) { layers_[layer] = layer_of(plane); };
   for (const Plane* plane : able)
