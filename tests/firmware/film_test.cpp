@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "tests/firmware/board_view.hpp"
+#include "tests/firmware/sums.hpp"
 
 namespace gantry {
 namespace {
@@ -46,17 +47,7 @@ ReadFilm read_stamps(const std::filesystem::path& file, const test::BoardView& v
   return film;
 }
 
-void expect_sums(const RunReport& r) {
-  for (const auto& c : r.cameras)
-    EXPECT_EQ(c.captured, r.paired + c.unpaired - c.missing + c.dropped) << c.name;
-  EXPECT_EQ(r.paired, r.stitched + r.drops.at("panorama_surfaces") + r.drops.at("stitch") +
-                          r.drops.at("pair_link"));
-  EXPECT_EQ(r.stitched, r.asked_frames + r.drops.at("never_shown") + r.drops.at("ring"));
-  EXPECT_EQ(r.asked_frames + r.repeated + r.asked_slates,
-            r.presented + r.slates + r.drops.at("render_link") + r.drops.at("view_surfaces") +
-                r.drops.at("render") + r.drops.at("present_link"));
-  for (const auto& o : r.outputs) EXPECT_EQ(r.presented, o.frames + o.dropped) << o.path;
-}
+using test::expect_sums;
 
 TEST(Film, FastEveryPictureOnceInOrderWithItsOwnTime) {
   test::Folder folder;

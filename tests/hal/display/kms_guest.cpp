@@ -12,6 +12,7 @@
 
 #include "hal/clock/clock.hpp"
 #include "hal/display/kms_display.hpp"
+#include "tests/hal/display/scanout.hpp"
 #include "tests/hal/display/screen_grab.hpp"
 
 namespace gantry {
@@ -48,11 +49,7 @@ gpu::Device& device() {
   return device;
 }
 
-std::string vkms_node() {
-  for (const auto& node : kms::card_nodes())
-    if (kms::Card(node).driver() == "vkms") return node.string();
-  return {};
-}
+using test::vkms_node;
 
 class KmsGuest : public testing::Test {
  protected:
