@@ -67,6 +67,21 @@ void BoxesWriter::add(const PictureTruth& t) {
     throw std::runtime_error(file_.string() + ": cannot be written");
 }
 
+RawPicturesWriter::RawPicturesWriter(const std::filesystem::path& folder)
+    : file_(folder / kName), out_(std::fopen(file_.c_str(), "wb"), std::fclose) {
+  if (!out_) throw std::runtime_error(file_.string() + ": cannot be written");
+}
+
+void RawPicturesWriter::add(const Nv12Layout& layout, const std::byte* picture) {
+  const auto width = static_cast<std::size_t>(layout.width);
+  for (int y = 0; y < layout.height * 3 / 2; ++y)
+    if (std::fwrite(picture + static_cast<std::ptrdiff_t>(y) * layout.pitch, 1, width,
+                    out_.get()) != width)
+      throw std::runtime_error(file_.string() + ": cannot be written");
+  if (std::fflush(out_.get()) != 0)
+    throw std::runtime_error(file_.string() + ": cannot be written");
+}
+
 std::vector<PictureTruth> read_boxes(const std::filesystem::path& folder) {
   const auto file = folder / kName;
   std::ifstream in(file);

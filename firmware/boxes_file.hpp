@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "hal/camera/sim_boxes.hpp"
+#include "hal/memory/surface.hpp"
 
 namespace gantry {
 
@@ -34,6 +35,21 @@ class BoxesWriter {
   // Throws std::runtime_error where the folder cannot be written to; so do the calls.
   explicit BoxesWriter(const std::filesystem::path& folder);
   void add(const PictureTruth& truth);
+
+ private:
+  std::filesystem::path file_;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> out_;
+};
+
+// The raw file that lines of boxes.jsonl point into.
+class RawPicturesWriter {
+ public:
+  static constexpr const char* kName = "pictures.nv12";
+
+  // Throws std::runtime_error where the folder cannot be written to; so do the calls.
+  explicit RawPicturesWriter(const std::filesystem::path& folder);
+  // Rows without their padding: first luma, then chroma.
+  void add(const Nv12Layout& layout, const std::byte* picture);
 
  private:
   std::filesystem::path file_;

@@ -44,6 +44,13 @@ bool asked_for(const SimObject& o) {
   return o.visible >= Evaluation::kSeen && (o.is_ball || size_of(o) >= Evaluation::kLeastPerson);
 }
 
+bool small(const SimObject& ball) {
+  return ball.diameter >= 5 && ball.diameter < 8;
+}
+bool large(const SimObject& ball) {
+  return ball.diameter >= 8;
+}
+
 template <std::size_t N>
 Evaluation::Count* bin_of(std::array<Evaluation::Count, N>& bins, double size) {
   for (auto& bin : bins)
@@ -91,14 +98,16 @@ void Evaluation::match(std::span<const SimObject> truth, std::span<const Detecti
       const double f = fit(o, *d) + (asked_for(o) && fit(o, *d) > 0 ? 1 : 0);
       if (f > best_fit) best = &o, best_fit = f;
     }
-    const bool counts = d->confidence >= least;
-    if (best) taken[static_cast<std::size_t>(best - truth.data())] = counts || !balls;
+    if (best) taken[static_cast<std::size_t>(best - truth.data())] = true;
     if (best && !asked_for(*best)) continue;
-    if (!balls) scored_.push_back({d->confidence, best != nullptr});
-    if (!counts) {
-      if (best) taken[static_cast<std::size_t>(best - truth.data())] = !balls;
-      continue;
-    }
+    if (balls)
+      seen_balls_.push_back({d->confidence, !best          ? SeenBall::Is::wrong
+                                            : small(*best) ? SeenBall::Is::small
+                                            : large(*best) ? SeenBall::Is::large
+                                                           : SeenBall::Is::other});
+    else
+      scored_.push_back({d->confidence, best != nullptr});
+    if (d->confidence < least) continue;
     Count* at = bin(best ? size_of(*best) : size_of(*d));
     if (at) ++(best ? at->found : at->wrong);
     if (best || !balls) continue;
@@ -108,7 +117,8 @@ void Evaluation::match(std::span<const SimObject> truth, std::span<const Detecti
   for (const SimObject& o : truth) {
     if (o.is_ball != balls || !asked_for(o)) continue;
     if (Count* at = bin(size_of(o))) ++at->asked;
-    if (!balls) ++persons_asked_;
+    persons_asked_ += !balls;
+    small_asked_ += balls && small(o), large_asked_ += balls && large(o);
     const bool seen = std::ranges::any_of(
         order, [&](const Detection* d) { return d->confidence >= least && fit(o, *d) > 0; });
     if (!seen)
@@ -139,6 +149,17 @@ double Evaluation::false_balls_per_panorama() const {
   return pixels_ > 0 ? false_balls_ * kPanoramaPixels / pixels_ : 0;
 }
 
+Evaluation::BallTrade Evaluation::ball_trade(double confidence) const {
+  const auto count = [&](SeenBall::Is is) {
+    return static_cast<double>(std::ranges::count_if(seen_balls_, [&](const SeenBall& b) {
+      return b.is == is && b.confidence >= static_cast<float>(confidence);
+    }));
+  };
+  return {count(SeenBall::Is::small) / std::max(1, small_asked_),
+          count(SeenBall::Is::large) / std::max(1, large_asked_),
+          pixels_ > 0 ? count(SeenBall::Is::wrong) * kPanoramaPixels / pixels_ : 0};
+}
+
 std::string Evaluation::text() const {
   std::string s = fmt::format("{} pictures, {:.1f} panoramas of 5700x1900 by area\n", pictures_,
                               pixels_ / kPanoramaPixels);
@@ -147,6 +168,13 @@ std::string Evaluation::text() const {
                   limits_.ball_confidence, "", "asked", "recall", "precision");
   for (const Count& c : balls_) s += line(c);
   s += fmt::format("  false balls per panorama {:.3f}\n", false_balls_per_panorama());
+  s += fmt::format("balls by confidence\n  {:<12}{:>8}{:>8}{:>21}\n", "from", "5-8 px", "8 px-",
+                   "false per panorama");
+  for (int i = 2; i < 20; ++i) {
+    const BallTrade t = ball_trade(0.05 * i);
+    s += fmt::format("  {:<12.2f}{:>8.3f}{:>8.3f}{:>21.3f}\n", 0.05 * i, t.small, t.large,
+                     t.false_per_panorama);
+  }
   s += fmt::format("persons from confidence {:.2f}, by height in pixels\n",
                    limits_.person_confidence);
   Count all;

@@ -53,6 +53,13 @@ class Evaluation {
   // Area under precision over recall, all points, precision made to fall.
   double person_average_precision() const;
   double false_balls_per_panorama() const;  // of kPanoramaPixels, by area
+
+  // Balls as they would count from another confidence on.
+  struct BallTrade {
+    double small = 0, large = 0;  // recall of 5 to 8 pixels, and from 8
+    double false_per_panorama = 0;
+  };
+  BallTrade ball_trade(double confidence) const;
   std::string text() const;
 
  private:
@@ -60,13 +67,18 @@ class Evaluation {
     float confidence = 0;
     bool right = false;
   };
+  struct SeenBall {
+    float confidence = 0;
+    enum class Is { wrong, small, large, other } is = Is::wrong;
+  };
   void match(std::span<const SimObject> truth, std::span<const Detection> found, bool balls);
 
   EvaluationLimits limits_;
   std::array<Count, 6> balls_{{{0, 4}, {4, 5}, {5, 8}, {8, 12}, {12, 20}, {20, 1e9}}};
   std::array<Count, 5> persons_{{{12, 20}, {20, 40}, {40, 80}, {80, 160}, {160, 1e9}}};
   std::vector<Scored> scored_;  // persons
-  int persons_asked_ = 0, pictures_ = 0, false_balls_ = 0;
+  std::vector<SeenBall> seen_balls_;
+  int persons_asked_ = 0, small_asked_ = 0, large_asked_ = 0, pictures_ = 0, false_balls_ = 0;
   double pixels_ = 0;
   std::vector<Mistake> mistakes_;
 };

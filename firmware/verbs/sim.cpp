@@ -19,7 +19,7 @@ struct SimOptions {
   std::string rig, output;
   std::uint64_t seed = 1, frames = 1;
   double start_s = 0, every_s = 1.0 / 30;
-  bool random_look = false;
+  bool random_look = false, raw = false;
   std::uint64_t training = 0;
   int size = 640;
 };
@@ -49,9 +49,10 @@ std::string picture_name(const Source& source, std::uint64_t number) {
   return fmt::format("{}-{:06}.png", source.camera->name(), number);
 }
 
-// The next picture of a camera as left-000012.png.
+// The next picture of a camera, as left-000012.png or in the raw file.
 std::int64_t save_next(Source& source, const cl::CommandQueue& queue, const Rig& rig,
-                       const std::filesystem::path& folder, std::uint64_t number) {
+                       const std::filesystem::path& folder, std::uint64_t number,
+                       RawPicturesWriter* raw) {
   CameraFrame frame;
   if (source.camera->capture(*source.surfaces, frame) != Status::ok)
     throw std::runtime_error("camera " + source.camera->name() + ": no picture");
@@ -59,8 +60,11 @@ std::int64_t save_next(Source& source, const cl::CommandQueue& queue, const Rig&
   const auto& memory = frame.surface->memory;
   gpu::download(queue, memory, memory.bytes, {frame.ready()}, &done);
   gpu::wait(done);
-  media::save_png(folder / picture_name(source, number), frame.surface->layout, memory.host,
-                  rig.matrix, rig.range);
+  if (raw)
+    raw->add(frame.surface->layout, memory.host);
+  else
+    media::save_png(folder / picture_name(source, number), frame.surface->layout, memory.host,
+                    rig.matrix, rig.range);
   return frame.capture_ns;
 }
 
@@ -88,6 +92,8 @@ int simulate(const SimOptions& options) {
   shared.random_look = options.random_look;
   SimTruth truth(rig, look_of(shared), shared.mast_height_m);
   BoxesWriter boxes_file(folder);
+  std::optional<RawPicturesWriter> raw;
+  if (options.raw) raw.emplace(folder);
   std::vector<SimBoxes> boxes;
   for (const auto& source : sources)
     boxes.emplace_back(source.camera->view(), look_of(shared), options.seed);
@@ -96,12 +102,18 @@ int simulate(const SimOptions& options) {
   SimTruthFrame row;
   for (std::uint64_t n = 0; n < options.frames; ++n) {
     std::int64_t capture_ns = 0;
-    for (auto& source : sources) capture_ns = save_next(source, queue, rig, folder, n);
+    for (auto& source : sources)
+      capture_ns = save_next(source, queue, rig, folder, n, raw ? &*raw : nullptr);
     world.at(options.start_s + static_cast<double>(n) * options.every_s, state);
     truth.of(state, n, capture_ns, row);
     for (std::size_t i = 0; i < sources.size(); ++i) {
       const auto objects = boxes[i].of(state);
-      boxes_file.add({picture_name(sources[i], n), -1, 0, 0, {objects.begin(), objects.end()}});
+      const auto format = sources[i].camera->format();
+      PictureTruth picture{picture_name(sources[i], n), -1, 0, 0, {objects.begin(), objects.end()}};
+      if (raw)
+        picture = {RawPicturesWriter::kName, static_cast<std::int64_t>(n * sources.size() + i),
+                   format.width, format.height, picture.objects};
+      boxes_file.add(picture);
     }
     if (!write_json_line(row, out.get()))
       throw std::runtime_error(truth_file.string() + ": cannot be written");
@@ -127,6 +139,9 @@ void add_sim(CLI::App& app, int& status) {
   verb->add_option("--every", options->every_s, "seconds from picture to picture")
       ->check(CLI::Range(1.0 / 240, 1.0));
   verb->add_flag("--random-look", options->random_look, "light, weather and kits from the seed");
+  verb->add_flag(
+      "--raw", options->raw,
+      "pictures.nv12 instead of PNG files; of cameras of one size, BT.709, limited range");
   verb->add_option(
           "--training", options->training,
           "instead: so many pictures of any scene, raw, for training and testing detectors")

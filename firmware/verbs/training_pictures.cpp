@@ -16,16 +16,6 @@ namespace {
 
 constexpr std::uint64_t kMomentsPerScene = 4;
 
-// Rows without their padding: first luma, then chroma.
-void write_picture(const Surface& surface, std::FILE* file) {
-  const Nv12Layout& layout = surface.layout;
-  const auto* row = reinterpret_cast<const char*>(surface.memory.host);
-  for (int y = 0; y < layout.height * 3 / 2; ++y, row += layout.pitch)
-    if (std::fwrite(row, 1, static_cast<std::size_t>(layout.width), file) !=
-        static_cast<std::size_t>(layout.width))
-      throw std::runtime_error("pictures.nv12: cannot be written");
-}
-
 }  // namespace
 
 void write_training_pictures(const TrainingOptions& options) {
@@ -37,13 +27,11 @@ void write_training_pictures(const TrainingOptions& options) {
   const auto surfaces =
       make_surface_pool(device, nv12_layout(size, size), 1, gpu::Access::download);
   const Surface& surface = surfaces->slot(0);
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> raw(
-      std::fopen((folder / "pictures.nv12").c_str(), "wb"), std::fclose);
-  if (!raw) throw std::runtime_error((folder / "pictures.nv12").string() + ": cannot be written");
+  RawPicturesWriter raw(folder);
   BoxesWriter boxes_file(folder);
 
   std::optional<SimRenderer> renderer;
-  PictureTruth truth{"pictures.nv12", 0, size, size, {}};
+  PictureTruth truth{RawPicturesWriter::kName, 0, size, size, {}};
   for (std::uint64_t n = 0; n < options.pictures; n += kMomentsPerScene) {
     const SimTrainingScene scene(options.seed * 1'000'000 + n / kMomentsPerScene, size, size);
     if (renderer)
@@ -63,12 +51,11 @@ void write_training_pictures(const TrainingOptions& options) {
       cl::Event fetched;
       gpu::download(queue, surface.memory, surface.memory.bytes, {done()}, &fetched);
       gpu::wait(fetched);
-      write_picture(surface, raw.get());
+      raw.add(surface.layout, surface.memory.host);
       truth.index = static_cast<std::int64_t>(n + m);
       boxes_file.add(truth);
     }
   }
-  if (std::fflush(raw.get()) != 0) throw std::runtime_error("pictures.nv12: cannot be written");
   fmt::print("{}: {} pictures of {}x{}, and boxes.jsonl\n", folder.string(), options.pictures, size,
              size);
 }

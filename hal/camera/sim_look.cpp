@@ -197,7 +197,6 @@ SimLook training_look(std::uint64_t seed) {
   SimLook look = random_look(seed);
   SimRandom random(seed, 0x7a41);
   look.cast = random.next();
-  look.spare_balls = look.bottles = 0;
   look.sun_elevation = random.uniform(0.2, 1.4);
   look.exposure_time = random.uniform(0.0005, 0.012);
   if (random.chance(0.5)) return look;

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "hal/camera/sim_random.hpp"
+#include "hal/camera/sim_world.hpp"
 
 namespace gantry {
 namespace {
@@ -124,9 +124,8 @@ SimBall any_ball(SimRandom& random, Ground& ground, const SimState& state, doubl
 
 }  // namespace
 
-SimTrainingScene::SimTrainingScene(std::uint64_t scene_seed, int width, int height)
-    : seed(scene_seed), look(training_look(scene_seed)) {
-  SimRandom random(seed, 0x5ce4e);
+// Where the camera stands and looks; answers its focal length, pixels.
+double SimTrainingScene::stand_anywhere(SimRandom& random, int width) {
   focus_x = random.uniform(-50, 50), focus_y = random.uniform(-33, 33);
   const double distance = log_uniform(random, 12, 90);
   const double elevation =
@@ -135,11 +134,43 @@ SimTrainingScene::SimTrainingScene(std::uint64_t scene_seed, int width, int heig
   const double azimuth = random.chance(0.6) ? random.uniform(-0.9, 0.9) : random.uniform(0, kTurn);
   mast.along = focus_x - distance * std::sin(azimuth);
   mast.distance = -(focus_y - distance * std::cos(azimuth)) - SimPitch::half_width;
-
   const double range = std::hypot(distance, mast.height);
-  const double person_px = log_uniform(random, 14, 190);
-  const double focal = std::max(person_px * range / 1.8, 0.55 * width);
-  reach = std::clamp(0.6 * width / focal * range, 4.0, 60.0);
+  const double person_px = log_uniform(random, 11, 190);
+  return std::max(person_px * range / 1.8, 0.55 * width);
+}
+
+// A mast beside the touch line, as the appliance's; most look about the ball.
+double SimTrainingScene::stand_at_a_match(SimRandom& random) {
+  since_kick_off_s = random.uniform(0, 25);
+  SimState state;
+  SimWorld(seed).at(since_kick_off_s, state);
+  const double aim = random.uniform();
+  if (aim < 0.6) {
+    focus_x = state.ball.position.x + 5 * random.normal();
+    focus_y = state.ball.position.y + 4 * random.normal();
+  } else if (aim < 0.75) {  // a goal
+    focus_x = (random.chance(0.5) ? 54 : -54) + random.normal();
+    focus_y = 6 * random.normal();
+  } else {  // anywhere, or the far side with its benches, bottles and boards
+    focus_x = random.uniform(-54, 54);
+    focus_y = aim < 0.85 ? random.uniform(-37, 37) : 36.5;
+  }
+  mast.height = log_uniform(random, 3, 16);
+  mast.along = random.uniform(-15, 15);
+  mast.distance = random.uniform(2, 15);
+  return log_uniform(random, 560, 2600);
+}
+
+SimTrainingScene::SimTrainingScene(std::uint64_t scene_seed, int width, int height)
+    : seed(scene_seed) {
+  SimRandom random(seed, 0x5ce4e);
+  match = random.chance(0.4);
+  look = match ? random_look(seed) : training_look(seed);
+  const double focal = match ? stand_at_a_match(random) : stand_anywhere(random, width);
+  const double away = focus_y + SimPitch::half_width + mast.distance;
+  const double azimuth = std::atan2(focus_x - mast.along, away);
+  const double distance = std::hypot(focus_x - mast.along, away);
+  reach = std::clamp(0.6 * width / focal * std::hypot(distance, mast.height), 4.0, 60.0);
   RigCamera camera;
   camera.name = "camera";
   camera.lens.model = random.chance(0.5) ? Lens::Model::pinhole : Lens::Model::fisheye;
@@ -160,6 +191,10 @@ SimMoment training_moment(const SimTrainingScene& scene, const SimView& view,
   Ground ground(scene, view, random);
   SimMoment moment;
   SimState& state = moment.state;
+  if (scene.match) {
+    SimWorld(scene.seed).at(scene.since_kick_off_s + 0.7 * static_cast<double>(number), state);
+    return moment;
+  }
   state.time = random.uniform(0, 60);
   state.person_count = random.chance(0.06) ? 0 : 2 + random.below(SimState::kPersons - 1);
   for (int i = 0; i < SimState::kPersons; ++i) {

@@ -1,9 +1,11 @@
 // Scenes for training and testing a detector: any camera, light, floor, crowd of people and balls.
 //
-// A scene is one camera somewhere around a pitch; its moments are people and balls put at random
-// where that camera looks. Everything follows from the seed.
+// A scene is one camera somewhere around a pitch. In two of five it films a simulated match from
+// beside the touch line; in the others its moments are people and balls put at random where it looks.
+// Everything follows from the seed.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "hal/camera/sim_random.hpp"
 #include "hal/camera/sim_scene.hpp"
 
 namespace gantry {
@@ -14,8 +16,14 @@ struct SimTrainingScene {
   SimMast mast;
   SimLook look;
   double focus_x = 0, focus_y = 0, reach = 0;  // where people are, metres
+  bool match = false;
+  double since_kick_off_s = 0;  // of a match: its first moment
 
   SimTrainingScene(std::uint64_t scene_seed, int width, int height);
+
+ private:
+  double stand_anywhere(SimRandom& random, int width);
+  double stand_at_a_match(SimRandom& random);
 };
 
 struct SimMoment {

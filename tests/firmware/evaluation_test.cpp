@@ -39,6 +39,27 @@ TEST(Evaluation, CountsBallsBySize) {
   EXPECT_DOUBLE_EQ(e.false_balls_per_panorama(), 1);
 }
 
+TEST(Evaluation, TellsWhatAnotherConfidenceWouldGive) {
+  Evaluation e({});
+  const std::vector<SimObject> truth{ball(100, 100, 6), ball(200, 100, 6), ball(300, 100, 10)};
+  const std::vector<Detection> seen{found(ObjectClass::ball, 100, 100, 6, 6, 0.9f),
+                                    found(ObjectClass::ball, 200, 100, 6, 6, 0.2f),
+                                    found(ObjectClass::ball, 300, 100, 10, 10, 0.6f),
+                                    found(ObjectClass::ball, 301, 100, 10, 10, 0.3f),
+                                    found(ObjectClass::ball, 500, 100, 10, 10, 0.8f)};
+  e.add(truth, seen, 5700, 1900);
+  const auto all = e.ball_trade(0.1), some = e.ball_trade(0.5), few = e.ball_trade(0.85);
+  EXPECT_DOUBLE_EQ(all.small, 1);
+  EXPECT_DOUBLE_EQ(all.large, 1);
+  EXPECT_DOUBLE_EQ(all.false_per_panorama, 2);  // the one at 300 is found once
+  EXPECT_DOUBLE_EQ(some.small, 0.5);
+  EXPECT_DOUBLE_EQ(some.large, 1);
+  EXPECT_DOUBLE_EQ(some.false_per_panorama, 1);
+  EXPECT_DOUBLE_EQ(few.small, 0.5);
+  EXPECT_DOUBLE_EQ(few.large, 0);
+  EXPECT_DOUBLE_EQ(few.false_per_panorama, 0);
+}
+
 TEST(Evaluation, AveragesPrecisionOfPersons) {
   Evaluation e({});
   const std::vector<SimObject> truth{person(100, 100, 60), person(300, 100, 60)};

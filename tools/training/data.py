@@ -35,12 +35,13 @@ def read_folder(folder):
 
 
 class Pool:
-    """All pictures so far, in device memory."""
+    """All pictures so far, in device memory, and how hard each was when it was learnt last."""
 
     def __init__(self, device, capacity, size):
         self.device, self.count = device, 0
         self.pictures = torch.empty((capacity, size * 3 // 2, size), dtype=torch.uint8, device=device)
         self.objects = torch.empty((capacity, MOST_OBJECTS, 7), device=device)
+        self.hardness = torch.full((capacity,), 2.0, device=device)  # unseen: hard
 
     def add(self, folder):
         pictures, objects = read_folder(folder)
@@ -51,8 +52,14 @@ class Pool:
         return n
 
     def draw(self, batch):
-        index = torch.randint(self.count, (batch,), device=self.device)
-        return self.pictures[index], self.objects[index]
+        """Indices of pictures: half of them at random, half the more often the harder they are."""
+        even = torch.randint(self.count, (batch // 2,), device=self.device)
+        hard = torch.multinomial(self.hardness[:self.count], batch - len(even))
+        return torch.cat((even, hard))
+
+    def learnt(self, index, losses):
+        """`losses`: of the scores, per picture."""
+        self.hardness[index] = 0.5 * self.hardness[index] + 0.5 * losses.clamp(0.02, 6)
 
 
 def uniform(n, low, high, device):
@@ -162,15 +169,18 @@ def compressed(x, strength):
 
 
 def photographed(x):
-    """Lens, sensor, processing and compression of any camera."""
+    """Lens, sensor, processing and compression of any camera. Pictures come in no order: what only
+    a part of them shall undergo is done to the first or the last ones."""
     n, device = len(x), x.device
-    column = lambda v: v.reshape(n, 1, 1, 1)
+    column = lambda v: v.reshape(-1, 1, 1, 1)
     pick = lambda probability, low, high: torch.where(
         chance(n, probability, device), uniform(n, low, high, device), torch.zeros(n, device=device))
+    half = n // 2
     # Optics: defocus and movement.
-    sigma, ratio = pick(0.5, 0.2, 1.2), torch.where(chance(n, 0.4, device), uniform(n, 0.1, 1, device),
-                                                   torch.ones(n, device=device))
-    x = filtered(x, gaussian_kernels(sigma, uniform(n, 0, math.pi, device), ratio))
+    ratio = torch.where(chance(half, 0.4, device), uniform(half, 0.1, 1, device),
+                        torch.ones(half, device=device))
+    blur = gaussian_kernels(uniform(half, 0.2, 1.2, device), uniform(half, 0, math.pi, device), ratio)
+    x = torch.cat((filtered(x[:half], blur), x[half:]))
     # Sensor: light, white balance, saturation, contrast, noise fine and coarse.
     gain = torch.exp(column(pick(0.6, -0.5, 0.4)) + 0.08 * torch.randn(n, 3, 1, 1, device=device))
     x = x * gain
@@ -185,20 +195,26 @@ def photographed(x):
                            mode="bilinear", align_corners=False)
     x = x + noise + coarse * column(pick(0.3, 0, 0.03))
     # Processing: cameras and broadcasters sharpen, with halos.
-    halo = gaussian_kernels(uniform(n, 0.6, 1.6, device), torch.zeros(n, device=device),
-                            torch.ones(n, device=device))
-    x = x + (x - filtered(x, halo)) * column(pick(0.45, 0.2, 2.2))
-    some = chance(n, 0.5, device)
-    if some.any():
-        x[some] = compressed(x[some], torch.exp(uniform(int(some.sum()), -5.3, -2.6, device)))
-    # Enlarged from less.
-    if torch.rand(()) < 0.5:
-        some = chance(n, 0.2, device)
-        if some.any():
-            less = max(16, int(CROP / float(1.2 + 1.3 * torch.rand(())) / 2) * 2)
-            small = F.interpolate(x[some], size=(less, less), mode="area")
-            x[some] = F.interpolate(small, size=(CROP, CROP), mode="bilinear", align_corners=False)
+    from_, to = n // 4, n // 4 + half  # some of the blurred, some of the sharp
+    halo = gaussian_kernels(uniform(half, 0.6, 1.6, device), torch.zeros(half, device=device),
+                            torch.ones(half, device=device))
+    some = x[from_:to]
+    x[from_:to] = some + (some - filtered(some, halo)) * column(uniform(half, 0.1, 2.2, device))
+    mixed = torch.randperm(n, device=device)[:half]
+    x[mixed] = compressed(x[mixed], torch.exp(uniform(half, -5.3, -2.6, device)))
     return x.clamp(0, 1)
+
+
+def enlarged(x):
+    """Some of the pictures as if they came from smaller ones."""
+    some = torch.rand(len(x)) < 0.2
+    if torch.rand(()) < 0.5 or not some.any():
+        return x
+    some = some.to(x.device)
+    less = max(16, int(CROP / float(1.2 + 1.3 * torch.rand(())) / 2) * 2)
+    small = F.interpolate(x[some], size=(less, less), mode="area")
+    x[some] = F.interpolate(small, size=(CROP, CROP), mode="bilinear", align_corners=False)
+    return x
 
 
 class Targets:

@@ -75,25 +75,26 @@ def giou(a, b):
     return both / union - (hull - union) / hull
 
 
-def loss_of(maps, target, kind):
+def loss_of(maps, target):
     """Penalty-reduced focal loss on the scores (Law and Deng, 2018), generalised intersection over
-    union and relative distances on the boxes."""
+    union and relative distances on the boxes; and the scores' part of each picture."""
     maps = maps.float()
     p = torch.sigmoid(maps[:, 0]).clamp(1e-5, 1 - 1e-5)
     positive = (target.score > 0.999).float()
     count = positive.sum().clamp(min=1)
-    hit = -(p.log() * (1 - p) ** 2 * positive).sum()
-    miss = -((1 - p).log() * p ** 2 * (1 - target.score) ** 4 * (1 - positive) * target.weight).sum()
+    hit = -(p.log() * (1 - p) ** 2 * positive)
+    miss = -((1 - p).log() * p ** 2 * (1 - target.score) ** 4 * (1 - positive) * target.weight)
+    pictures = (hit + miss).sum((1, 2))
     where = target.box_weight > 0
     if not where.any():
-        return (hit + miss) / count
+        return pictures.sum() / count, pictures
     weight = target.box_weight[where]
     boxes = absolute(maps[:, 1:]).permute(0, 2, 3, 1)[where]
     wanted = target.box.permute(0, 2, 3, 1)[where]
     apart = ((boxes[:, :2] - wanted[:, :2]).abs() / wanted[:, 2:].clamp(min=1)).sum(1)
     apart = apart + (boxes[:, 2:].log() - wanted[:, 2:].log()).abs().sum(1)
     box = (weight * (1 - giou(boxes, wanted) + 0.5 * apart)).sum() / weight.sum()
-    return (hit + miss) / count + box
+    return pictures.sum() / count + box, pictures
 
 
 def peaks(maps, kind, least):
@@ -163,6 +164,7 @@ def main():
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(a.seed)
     torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
     os.makedirs(a.output, exist_ok=True)
     size = 640
     renderers = Renderers(a.gantry, a.scratch, a.folder_pictures, size, a.seed, a.seed + 99999, a.processes)
@@ -193,6 +195,8 @@ def learn(a, device, renderers, size):
     network = network.to(device, memory_format=torch.channels_last)
     say(f"{net.parameters(network) / 1e6:.2f} million parameters")
     averaged = copy.deepcopy(network).eval()
+    # Of all parts only this one gains by it.
+    cropped = torch.compile(data.cropped) if device.type == "cuda" else data.cropped
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim == 1]
     floats = lambda n: [v for v in n.state_dict().values() if v.is_floating_point()]
@@ -209,12 +213,14 @@ def learn(a, device, renderers, size):
         if step % 20 == 0 and pool.count < a.capacity:
             collect()
         with torch.no_grad():
-            x, objects = data.cropped(*pool.draw(a.batch))
-            x = data.photographed(x).contiguous(memory_format=torch.channels_last)
+            index = pool.draw(a.batch)
+            x, objects = cropped(pool.pictures[index], pool.objects[index])
+            x = data.enlarged(data.photographed(x)).contiguous(memory_format=torch.channels_last)
             targets = [data.Targets(objects, kind) for kind in (net.BALL, net.PERSON)]
         with torch.autocast(device.type, torch.bfloat16):
             maps = network(x)
-        parts = [loss_of(m, t, kind) for kind, (m, t) in enumerate(zip(maps, targets))]
+        parts, per_picture = zip(*(loss_of(m, t) for m, t in zip(maps, targets)))
+        pool.learnt(index, per_picture[net.BALL].detach())
         optimiser.zero_grad(set_to_none=True)
         (parts[0] + parts[1]).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 10)
