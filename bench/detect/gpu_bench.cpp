@@ -51,8 +51,8 @@ Plan compiled(const Settings& s, const std::string& target, bool keep) {
   return Plan::from_bytes(compile::compile_bytes(file_bytes(s.model), s.model, o), s.model);
 }
 
-// The same pictures whatever the layout: those of a file, else noise.
-void fill(const PlanTensor& t, const Settings& s, const cl::CommandQueue& queue) {
+// The same pictures whatever the layout: those of a file, else noise; `rounded`: as fp16 holds them.
+void fill(const PlanTensor& t, const Settings& s, const cl::CommandQueue& queue, bool rounded) {
   std::mt19937 random(1);
   const auto pixels = s.pictures.empty() ? std::vector<std::byte>() : file_bytes(s.pictures);
   const auto plane = static_cast<std::size_t>(t.shape[2] * t.shape[3]);
@@ -63,7 +63,8 @@ void fill(const PlanTensor& t, const Settings& s, const cl::CommandQueue& queue)
   std::size_t count = 1;
   for (const auto d : t.shape) count *= static_cast<std::size_t>(d);
   for (std::size_t i = 0; i < count; ++i) {
-    const float v = pixels.empty() ? static_cast<float>(random() >> 8) * 0x1p-24f : pixel(i);
+    float v = pixels.empty() ? static_cast<float>(random() >> 8) * 0x1p-24f : pixel(i);
+    if (rounded) v = float_of_half(half_of(v));
     std::size_t rest = i, at = 0;
     for (std::size_t d = t.shape.size(); d-- > 0;) {
       const auto size = static_cast<std::size_t>(t.shape[d]);
@@ -194,7 +195,7 @@ void time_network(gpu::Device& device, const Settings& s) {
     std::printf("tuned %d convolutions in %.1f s\n", timed, ms * 1e-3);
   }
   start = milliseconds([&] { runner = std::make_unique<PlanRunner>(device, plan, queue, kRun); });
-  fill(runner->inputs()[0], s, queue);
+  fill(runner->inputs()[0], s, queue, true);
   std::printf("%s: %zu launches, set up in %.0f ms, arena %.0f MB\n", s.target.c_str(),
               plan.steps().size(), start, static_cast<double>(runner->arena_bytes()) * 1e-6);
   const auto decoder = head_of(*runner);
@@ -280,16 +281,9 @@ void compare_boxes(const PlanRunner& a, const PlanRunner& b) {
               2.0 * static_cast<double>(found) / static_cast<double>(of_left + of_right));
 }
 
-void compare(gpu::Device& device, const Settings& s) {
-  const std::string other = device.info().kind == gpu::Kind::gpu ? "gpu" : "cpu";
-  const Plan fast = compiled(s, s.target, true), exact = compiled(s, other, true);
-  const auto queue = device.make_queue();
-  PlanRunner a(device, fast, queue, kRun), b(device, exact, queue, kRun);
-  for (PlanRunner* r : {&a, &b}) {
-    fill(r->inputs()[0], s, queue);
-    r->compute({}, nullptr);
-  }
-  queue.finish();
+// The worst of all tensors, over its largest value.
+double compare_tensors(const PlanRunner& a, const Plan& fast, const PlanRunner& b,
+                       const Plan& exact, bool print) {
   std::map<std::string, bool> known;
   for (const auto& t : exact.tensors()) known[t.name] = t.storage != Plan::Storage::weights;
   double worst = 0;
@@ -306,11 +300,32 @@ void compare(gpu::Device& device, const Settings& s) {
       all += double{want[i]} * want[i];
     }
     worst = std::max(worst, off / largest);
-    std::printf("%10.2e of the largest, %10.2e in norm  %s\n", off / largest,
-                std::sqrt(square / std::max(all, 1e-30)), t.name.c_str());
+    if (print)
+      std::printf("%10.2e of the largest, %10.2e in norm  %s\n", off / largest,
+                  std::sqrt(square / std::max(all, 1e-30)), t.name.c_str());
   }
-  compare_boxes(a, b);
+  return worst;
+}
+
+// Layers are compared on pictures that both can hold; what fp16 takes from a picture comes on top.
+void compare(gpu::Device& device, const Settings& s) {
+  const std::string other = device.info().kind == gpu::Kind::gpu ? "gpu" : "cpu";
+  const Plan fast = compiled(s, s.target, true), exact = compiled(s, other, true);
+  const auto queue = device.make_queue();
+  PlanRunner a(device, fast, queue, kRun), b(device, exact, queue, kRun);
+  const auto run = [&](PlanRunner& r, bool rounded) {
+    fill(r.inputs()[0], s, queue, rounded);
+    r.compute({}, nullptr);
+    queue.finish();
+  };
+  run(a, true);
+  run(b, true);
+  const double worst = compare_tensors(a, fast, b, exact, true);
   std::printf("agreement with fp32: worst %.2e of a tensor's largest value\n", worst);
+  run(b, false);
+  compare_boxes(a, b);
+  std::printf("the same, pictures in fp32 there: worst %.2e\n",
+              compare_tensors(a, fast, b, exact, false));
 }
 
 }  // namespace

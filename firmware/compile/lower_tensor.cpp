@@ -1,8 +1,11 @@
 // Channels-last fp16 operations: convolutions and attention by matrix units, pools, resizing, heads.
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "firmware/compile/lower.hpp"
+#include "pipeline/plan/half.hpp"
 #include "pipeline/plan/tensor_tiles.hpp"
 
 namespace gantry::compile {
@@ -23,9 +26,12 @@ void add_image(std::vector<KernelArgument>& arguments, const Operand& o) {
 }
 
 // What the four items of a quad load at a step: taps and channels in chunks of 8, or for pictures of
-// up to 4 channels rows of 4 pixels in two halves. -1: nothing.
+// up to 4 channels rows of 4 pixels in two halves. -1: nothing. `rest`: to be multiplied by what
+// fp16 leaves of the weights. Pictures need it: their pixels are alike over large areas, and the
+// error of a weight, which others would average out, is the same in all of them.
 struct Load {
   std::int64_t ky = -1, kx = 0, channel = 0;
+  bool rest = false;
 };
 struct Walk {
   bool pixels4 = false;
@@ -40,14 +46,15 @@ Walk walk_of(const Window& w, std::int64_t inputs) {
   Walk walk;
   walk.pixels4 = inputs % kChunk != 0;
   walk.width = walk.pixels4 ? 4 : kChunk;
-  for (std::int64_t ky = 0; ky < w.kernel[0]; ++ky) {
-    if (walk.pixels4) {
-      for (std::int64_t kx = 0; kx < 4; ++kx)
-        walk.loads.push_back({kx < w.kernel[1] ? ky : -1, kx, 0});
-      continue;
-    }
-    for (std::int64_t kx = 0; kx < w.kernel[1]; ++kx)
-      for (std::int64_t c = 0; c < inputs; c += kChunk) walk.loads.push_back({ky, kx, c});
+  if (walk.pixels4) {
+    for (const bool rest : {false, true})
+      for (std::int64_t ky = 0; ky < w.kernel[0]; ++ky)
+        for (std::int64_t kx = 0; kx < 4; ++kx)
+          walk.loads.push_back({kx < w.kernel[1] ? ky : -1, kx, 0, rest});
+  } else {
+    for (std::int64_t ky = 0; ky < w.kernel[0]; ++ky)
+      for (std::int64_t kx = 0; kx < w.kernel[1]; ++kx)
+        for (std::int64_t c = 0; c < inputs; c += kChunk) walk.loads.push_back({ky, kx, c});
   }
   while (static_cast<std::int64_t>(walk.loads.size()) * walk.width % (4 * kChunk))
     walk.loads.emplace_back();
@@ -71,11 +78,41 @@ std::vector<std::int64_t> taps_of(const Walk& walk, const Window& w, const Opera
   return table;
 }
 
+float as_half(double v) {
+  return float_of_half(half_of(static_cast<float>(v)));
+}
+
+// Weights as fp16 holds them. Each filter hands the error of a weight on to its next one: where
+// neighbouring pixels are alike, they cancel. Order: outputs, inputs, rows, columns.
+std::vector<float> half_filters(const Constant& w) {
+  const auto filters = static_cast<std::size_t>(w.shape[0]);
+  const std::size_t each =
+      static_cast<std::size_t>(count(w.shape)) / std::max<std::size_t>(1, filters);
+  std::vector<float> rounded;
+  rounded.reserve(filters * each);
+  for (std::size_t f = 0; f < filters; ++f) {
+    double carried = 0;
+    for (std::size_t i = 0; i < each; ++i) {
+      const double wanted = w.at(f * each + i) + carried;
+      rounded.push_back(as_half(wanted));
+      carried = wanted - double{rounded.back()};
+    }
+  }
+  return rounded;
+}
+
 // [step][fragment][lane][8]; see kernels/nn_tensor.cl for which channel a fragment's column is.
 std::vector<float> fragments_of(const Walk& walk, const Constant& w, std::int64_t fragments,
                                 std::int64_t group) {
   const std::int64_t outputs = w.shape[0], inputs = w.shape[1], height = w.shape[2],
                      width = w.shape[3];
+  const std::vector<float> rounded = half_filters(w);
+  const auto weight = [&](const Load& l, std::int64_t out, std::int64_t in) {
+    const auto at = static_cast<std::size_t>(((out * inputs + in) * height + l.ky) * width + l.kx);
+    if (!walk.pixels4) return rounded[at];
+    const double exact = w.at(at);
+    return l.rest ? as_half(exact - double{as_half(exact)}) : as_half(exact);
+  };
   std::vector<float> packed;
   packed.reserve(static_cast<std::size_t>(walk.steps() * fragments * kLanes * 8));
   const std::int64_t halves = kChunk / walk.width;
@@ -88,10 +125,7 @@ std::vector<float> fragments_of(const Walk& walk, const Constant& w, std::int64_
           const Load& l =
               walk.loads[static_cast<std::size_t>((step * halves + i / walk.width) * 4 + t)];
           const std::int64_t in = l.channel + i % walk.width;
-          packed.push_back(l.ky < 0 || out >= outputs || in >= inputs
-                               ? 0.0f
-                               : static_cast<float>(w.at(static_cast<std::size_t>(
-                                     ((out * inputs + in) * height + l.ky) * width + l.kx))));
+          packed.push_back(l.ky < 0 || out >= outputs || in >= inputs ? 0.0f : weight(l, out, in));
         }
       }
   return packed;
@@ -111,10 +145,11 @@ void lower_depthwise(Lowering& l, const Node& node, const Conv& op) {
   const Operand residual = has_residual ? l.operand(node.inputs[3]) : y;
   const Constant& w = *l.constant(node.inputs[1]);
   const std::int64_t channels = w.shape[0], taps = w.shape[2] * w.shape[3];
+  const std::vector<float> rounded = half_filters(w);
   std::vector<float> packed;
   for (std::int64_t t = 0; t < taps; ++t)
     for (std::int64_t c = 0; c < channels; ++c)
-      packed.push_back(static_cast<float>(w.at(static_cast<std::size_t>(c * taps + t))));
+      packed.push_back(rounded[static_cast<std::size_t>(c * taps + t)]);
   std::vector<KernelArgument> arguments;
   add_image(arguments, x);
   arguments.emplace_back(l.half_weights(packed));

@@ -164,7 +164,7 @@ double SimTrainingScene::stand_at_a_match(SimRandom& random) {
 SimTrainingScene::SimTrainingScene(std::uint64_t scene_seed, int width, int height)
     : seed(scene_seed) {
   SimRandom random(seed, 0x5ce4e);
-  match = random.chance(0.4);
+  match = random.chance(0.5);
   look = match ? random_look(seed) : training_look(seed);
   const double focal = match ? stand_at_a_match(random) : stand_anywhere(random, width);
   const double away = focus_y + SimPitch::half_width + mast.distance;

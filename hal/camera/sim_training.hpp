@@ -1,6 +1,6 @@
 // Scenes for training and testing a detector: any camera, light, floor, crowd of people and balls.
 //
-// A scene is one camera somewhere around a pitch. In two of five it films a simulated match from
+// A scene is one camera somewhere around a pitch. In half of them it films a simulated match from
 // beside the touch line; in the others its moments are people and balls put at random where it looks.
 // Everything follows from the seed.
 // SPDX-License-Identifier: Apache-2.0

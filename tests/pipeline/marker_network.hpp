@@ -21,6 +21,12 @@ class MarkerNetwork {
     return Plan::from_bytes(file(batch, planes, output_batch, names), "markers.plan");
   }
 
+  // Of the families whose tensors are planes of fp32, the one that runs on the first device.
+  static const char* family() {
+    static const bool cpu = gpu::Device({}, {}).info().kind == gpu::Kind::cpu;
+    return cpu ? "cpu" : "gpu";
+  }
+
   // The plan's file.
   static std::vector<std::byte> file(int batch, int planes = 3, int output_batch = 0,
                                      const std::string& names = {}) {
@@ -31,7 +37,7 @@ class MarkerNetwork {
     h.version = kVersion;
     h.header_bytes = sizeof h;
     h.model_name = w.text("markers");
-    h.target = w.text("cpu");
+    h.target = w.text(family());
     h.input_count = h.output_count = 1;
 
     std::vector<float> indices;

@@ -134,5 +134,51 @@ TEST(Tensor, JoinsResidualsPoolsAndUpsamplingAgree) {
   expect_agreement(cases.model, {image});
 }
 
+// What fp16 takes from the weights of a filter must not add up where all pixels are alike: filters
+// whose weights sum to nothing, on a picture of one colour, within its border.
+double largest_on_flat_picture(std::int64_t inputs, std::int64_t outputs) {
+  Random r(5);
+  Cases cases;
+  Tensor flat = r.tensor({1, inputs, 16, 16});
+  std::ranges::fill(flat.values, 0.75f);
+  Tensor w = r.tensor({outputs, inputs, 3, 3}, -0.24f, 0.24f);
+  const auto each = static_cast<std::ptrdiff_t>(inputs * 9);
+  for (auto at = w.values.begin(); at != w.values.end(); at += each) {
+    double sum = 0;
+    for (auto v = at; v != at + each; ++v) sum += *v;
+    for (auto v = at; v != at + each; ++v)
+      *v -= static_cast<float>(sum / static_cast<double>(each));
+  }
+  const std::string y = cases.node("Conv", {cases.input(flat), cases.weights(w)});
+  cases.model.set("pads", Shape{1, 1, 1, 1});
+  cases.model.output(y);
+  compile::Options options;
+  options.target = "nvidia";
+  const Plan plan =
+      Plan::from_bytes(compile::compile_bytes(cases.model.bytes(), "test.onnx", options));
+  const auto queue = device().make_queue();
+  PlanRunner runner(device(), plan, queue, PlanRunner::Foreign::run);
+  put(runner.inputs()[0], flat);
+  EXPECT_EQ(
+      gpu::upload(queue, runner.inputs()[0].memory, runner.inputs()[0].memory.bytes, {}, nullptr),
+      Status::ok);
+  EXPECT_EQ(runner.compute({}, nullptr), Status::ok);
+  queue.finish();
+  const auto got = runner.read(y);
+  double largest = 0;
+  each_index({1, outputs, 16, 16}, [&](const Shape& i) {
+    if (i[2] < 1 || i[2] > 14 || i[3] < 1 || i[3] > 14) return;
+    const auto at = static_cast<std::size_t>((i[1] * 16 + i[2]) * 16 + i[3]);
+    largest = std::max(largest, std::fabs(double{got[at]}));
+  });
+  return largest;
+}
+
+TEST(Tensor, ErrorsOfWeightsCancelWherePixelsAreAlike) {
+  EXPECT_LT(largest_on_flat_picture(3, 16), 1e-6);  // both parts of a weight are used
+  // At most half a step of one weight, instead of a random walk over 144 of them.
+  EXPECT_LT(largest_on_flat_picture(16, 32), 0.75 * 0x1p-14);
+}
+
 }  // namespace
 }  // namespace gantry::compile_test

@@ -23,9 +23,10 @@ struct SmallPlan {
   };
   Layout file{};
 
-  SmallPlan() {
+  // `target`: cpu or gpu.
+  explicit SmallPlan(const std::string& target = "cpu") {
     using namespace plan_format;
-    const std::string text = "xynn_elementwiseunary-DVEC=16negatecpunames{}";
+    const std::string text = "xynn_elementwiseunary-DVEC=16negate" + target + "names{}";
     std::memcpy(file.strings, text.data(), text.size());
     auto& h = file.header;
     std::memcpy(h.magic, kMagic, sizeof kMagic);
