@@ -56,11 +56,17 @@ class BallTracker {
     double yaw = 0, pitch = 0, yaw_speed = 0, pitch_speed = 0;
     double speed_error = 0;                // m/s, standard deviation
     double range = 0, diameter = 0;        // metres, radians
+    double cosine = 1;                     // of the pitch
+    double fall = 0;                       // pitch of the ground below it, from its own
     double confidence = 0;                 // the detector's
+    double worth = 0;                      // of the sight by itself
     double gain = 0, score = 0, step = 0;  // step: the cost of the way here
+    double alone = 0;                      // metres to the nearest person; 0 where nobody was seen
     std::int64_t previous_instant = -1;    // absolute numbers; -1: the path begins here
     int previous = -1;
     std::uint32_t chain = 0;
+    std::int64_t chain_instant = -1;  // of the sight of the chain before this one; -1: none
+    int chain_node = -1;
     int support = 0;                          // sights of the chain before this one
     double against = 0;                       // evidence against the chain
     double merit = 0;                         // mean confidence of the chain's latest sights
@@ -94,18 +100,21 @@ class BallTracker {
 
   Instant& instant(std::int64_t number) noexcept { return ring_[number % kInstants]; }
   const Instant& instant(std::int64_t number) const noexcept { return ring_[number % kInstants]; }
-  void take_candidates(const Detections& found, Instant& at) noexcept;
-  double gain_of(const Node& node, std::int64_t now_ns,
-                 std::span<const PersonState> people) const noexcept;
+  void take_candidates(const Detections& found, std::span<const PersonState> people,
+                       Instant& at) noexcept;
+  double metres_to_nearest(const Node& node, std::span<const PersonState> people) const noexcept;
+  void weigh(Node& node, std::int64_t now_ns) const noexcept;
   bool step_between(const Node& from, const Node& to, double dt, Step& step) const noexcept;
   struct Link {
     double cost = 0;
     const Node* from = nullptr;  // none: a chain of its own
+    std::int64_t instant = -1;
+    int node = -1;
   };
-  Link smoothest(const Node& node, std::int64_t number,
-                 std::span<const std::uint32_t> taken) const noexcept;
+  using Links = std::array<Link, 5>;  // of different chains, the last of none
+  Links smoothest(const Node& node, std::int64_t number) const noexcept;
   void chain(Instant& now, std::int64_t number) noexcept;
-  void join(Node& node, const Node* link, std::int64_t now_ns) noexcept;
+  void join(Node& node, const Link& onto, std::int64_t now_ns) noexcept;
   void link(Node& node, std::int64_t number) noexcept;
   void choose_path() noexcept;
   void learn(Instant& now) noexcept;
@@ -120,6 +129,7 @@ class BallTracker {
   BallTrackerConfig config_;
   PanoramaGeometry panorama_;
   Ground ground_;
+  double sight_error_;  // radians
   std::vector<Instant> ring_;
   std::int64_t first_ = 0, end_ = 0;  // numbers of the instants in the ring: [first_, end_)
   std::uint32_t chains_ = 0;

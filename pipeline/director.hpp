@@ -51,7 +51,7 @@ struct FollowConfig {
   double narrow = radians(32), wide = radians(60);  // field of view; 20° … 100°
   double scene = 24;          // metres across that the view shows of play around a ball at rest
   double smoothing_s = 0.65;  // turns of play that are shorter move the camera little
-  double slack = 0.04;  // of the field of view: so far from the centre the ball may wander freely
+  double slack = 0.02;  // of the field of view: so far from the centre the ball may wander freely
   double hold_s = 3;    // after (and before) this time from its last sight a ball is given up
   double ball_confidence = 0.35;  // 0 … 1, of detections that count as a ball
   double person_confidence = 0.35;

@@ -16,10 +16,9 @@ constexpr double kLead_s = 0.5;       // the view shows where the ball can be af
 constexpr double kRoom = 1.25;        // and is so much larger than what it must hold
 constexpr double kPlayersRoom = 1.1;  // view to players' spread, when the ball is not known
 constexpr double kZoneWeight = 3, kLeastTrust = 0.12,
-                 kBlindTrust = 0.35;  // weights of a plan's targets
-constexpr double kAtEdge =
-    1.15;  // of the widest view around it: near the panorama's edges the view narrows
-constexpr double kZoomCalm = 2;  // the zoom's smoothing to that of the aim
+                 kBlindTrust = 0.35;                  // weights of a plan's targets
+constexpr double kDoubtful = 0.02, kFollowed = 0.15;  // trust in a track that has no, and all, say
+constexpr double kZoomCalm = 2;                       // the zoom's smoothing to that of the aim
 
 double mix(double a, double b, double share) {
   return a + share * (b - a);
@@ -100,7 +99,7 @@ double FollowDirector::share_of(const BallState& ball, std::int64_t t) const noe
   const bool between = ball.seen_after_ns > ball.seen_before_ns;
   const double hold_s = config_.hold_s, from = between ? hold_s : hold_s / 2,
                to = between ? 4 * hold_s : 1.5 * hold_s;
-  return smoothstep(0.2, 0.6, ball.track) * (1 - smoothstep(from, to, unseen_s));
+  return smoothstep(kDoubtful, kFollowed, ball.track) * (1 - smoothstep(from, to, unseen_s));
 }
 
 FollowDirector::Place FollowDirector::place_at(std::int64_t t) const noexcept {
@@ -113,7 +112,7 @@ FollowDirector::Place FollowDirector::place_at(std::int64_t t) const noexcept {
   p.pitch = mix(mix(home_.pitch, players.pitch, players.trust), ball.pitch, share);
   const double of_players = std::clamp(kPlayersRoom * players.spread, config_.narrow, config_.wide);
   const double view = mix(mix(config_.wide, of_players, players.trust), view_of(ball), share);
-  p.field_of_view = std::min(view, std::max(config_.narrow, kAtEdge * widest_at(p.yaw, p.pitch)));
+  p.field_of_view = std::min(view, std::max(config_.narrow, widest_at(p.yaw, p.pitch)));
   p.ball_share = share;
   p.trust = std::max(kLeastTrust, share * mix(kBlindTrust, 1, ball.confidence));
   const CameraPose fitting = limits_.clamp({p.yaw, p.pitch, p.field_of_view});
