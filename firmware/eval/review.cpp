@@ -305,4 +305,20 @@ void print(const Review& r, std::FILE* out) {
              r.zooms, r.without_play_s, r.longest_loss_s, r.false_follows, r.still_left);
 }
 
+void print_followed(const Review& r, const Film& film, std::FILE* out) {
+  fmt::print(out, "{}: {:.1f} s, followed", r.name, r.seconds);
+  for (const Reason reason : {Reason::ball, Reason::gap, Reason::players, Reason::nothing}) {
+    const auto count = std::count_if(film.begin(), film.end(),
+                                     [&](const FilmedFrame& f) { return f.reason == reason; });
+    fmt::print(out, " {} {:.1f}%", name_of(reason),
+               100 * static_cast<double>(count) /
+                   static_cast<double>(std::max<std::size_t>(1, film.size())));
+  }
+  fmt::print(out,
+             "; speed std {:.2f} p95 {:.1f} °/s, acceleration p95 {:.1f} most {:.0f} °/s², {} "
+             "spikes, {:.3f} turns/s, {:.2f} zooms/min\n",
+             r.speed_std, r.speed_p95, r.acceleration_p95, r.acceleration_most, r.spikes,
+             r.reversals, r.zooms);
+}
+
 }  // namespace gantry

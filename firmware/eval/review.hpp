@@ -49,6 +49,9 @@ bool in_view(const CameraPose& pose, const TrueBall& ball, double aspect);
 // Shares and rates averaged over time, squares by their sums, events added, extremes kept.
 Review total(const std::vector<Review>& reviews, std::string name);
 
+// What the camera followed, for matches whose truth is not known: shares of the time by reason, and
+// how calmly it moved.
+void print_followed(const Review& review, const Film& film, std::FILE* out);
 void print_heading(std::FILE* out);
 void print(const Review& review, std::FILE* out);
 
