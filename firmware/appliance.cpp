@@ -145,9 +145,15 @@ void Appliance::budget_memory() {
   const bool shared = device_.info().host_memory;
   const auto panorama = nv12_layout(rig_.rig.panorama.width, rig_.rig.panorama.height);
   const auto view = nv12_layout(config_.view_width, config_.view_height);
+  const bool screen = config_.display.on && !config_.display.null;
+  const auto on_screen = screen ? KmsDisplay::buffers(config_.display.screen) : OwnBuffers{};
   const auto count = [&](double delay_s) {
     MemoryBudget b;
     const auto where = shared ? Where::host : Where::device;
+    const auto add_own = [&](const std::string& name, const OwnBuffers& own) {
+      if (own.count) b.add(name, own.count, own.bytes_each, Where::host);
+      if (own.count && !shared) b.add(name + ", for kernels", own.count, own.bytes_each, where);
+    };
     for (const auto& line : cameras_) {
       const auto format = line.camera->format();
       const auto bytes = nv12_layout(format.width, format.height).bytes();
@@ -155,6 +161,7 @@ void Appliance::budget_memory() {
       if (!shared)
         b.add("camera " + line.camera->name() + ", pinned", kCameraSurfaces, bytes, Where::pinned);
       b.add("slate of camera " + line.camera->name(), 1, bytes, where);
+      add_own("camera " + line.camera->name() + ", its own", line.camera->own_buffers());
     }
     auto options = pacer_options();
     options.delay_ns = std::llround(delay_s * 1e9);
@@ -168,6 +175,7 @@ void Appliance::budget_memory() {
       b.add("debug pictures", kDebugSurfaces,
             nv12_layout(debug->width, debug_height(rig_.rig.panorama, debug->width)).bytes(),
             where);
+    add_own("screen", on_screen);
     return b;
   };
   budget_ = count(config_.delay_s);

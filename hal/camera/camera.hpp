@@ -1,6 +1,7 @@
 // A camera: something that delivers NV12 pictures with the instant of their capture.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -38,6 +39,9 @@ class Camera {
   // Where the surfaces given to capture() should come from, so that the device writes into them;
   // null: anywhere. Set-up.
   virtual Heap* surface_heap() { return nullptr; }
+
+  // What the device keeps beside the surfaces; for the budget.
+  virtual OwnBuffers own_buffers() const { return {}; }
 
   // Fills `out` with the next picture; blocks until it is due (its own pacing) or `stop()` was
   // called. Takes a surface from `pool` (whose layout is nv12_layout(format)).

@@ -29,6 +29,12 @@ KmsDisplay::KmsDisplay(const DisplayConfig& config, const kms::ScreenSources& so
                        gpu::Device& device)
     : config_(config), sources_(sources), painter_(device, sources.matrix, sources.range) {}
 
+OwnBuffers KmsDisplay::buffers(const DisplayConfig& config) {
+  const DisplayMode size = kms::expected_size(config);
+  return {kms::Screen::kBuffers, sizeof(std::uint32_t) * static_cast<std::size_t>(size.width) *
+                                     static_cast<std::size_t>(size.height)};
+}
+
 KmsDisplay::~KmsDisplay() {
   close();
 }

@@ -18,6 +18,9 @@ class KmsDisplay final : public Display {
   KmsDisplay(const DisplayConfig& config, const kms::ScreenSources& sources, gpu::Device& device);
   ~KmsDisplay() override;
 
+  // What open() will take of the device, for the budget: XRGB8888 of the screen's size. Set-up.
+  static OwnBuffers buffers(const DisplayConfig& config);
+
   Status open() noexcept override;
   void close() noexcept override;
   std::string_view description() const noexcept override { return description_; }

@@ -105,7 +105,10 @@ drmModeModeInfo choose_mode(const std::string& wanted, const Connector& connecto
                                        wanted, list_of(connector.modes)));
 }
 
-FoundScreen find_screen(const DisplayConfig& config) {
+namespace {
+
+// Without becoming its master.
+FoundScreen look_for_screen(const DisplayConfig& config) {
   std::string seen;
   for (const auto& node : card_nodes()) {
     FoundScreen found;
@@ -133,13 +136,28 @@ FoundScreen find_screen(const DisplayConfig& config) {
     found.connector = *connector;
     found.mode = choose_mode(config.mode, *connector);
     choose_crtc(found);
-    become_master(*found.card);
     return found;
   }
   if (seen.empty()) seen = "; /dev/dri has no card";
   const std::string on = config.device == "auto" ? "" : " on " + config.device;
   if (config.connector == "auto") throw std::runtime_error("no connected display" + on + seen);
   throw std::runtime_error(fmt::format("no display at {}{}{}", config.connector, on, seen));
+}
+
+}  // namespace
+
+FoundScreen find_screen(const DisplayConfig& config) {
+  FoundScreen found = look_for_screen(config);
+  become_master(*found.card);
+  return found;
+}
+
+DisplayMode expected_size(const DisplayConfig& config) try {
+  const auto mode = look_for_screen(config).mode;
+  return {mode.hdisplay, mode.vdisplay, refresh_hz(mode)};
+} catch (const std::runtime_error&) {
+  const auto wanted = parse_mode(config.mode);
+  return wanted ? DisplayMode{wanted->width, wanted->height} : DisplayMode{3840, 2160};
 }
 
 }  // namespace gantry::kms

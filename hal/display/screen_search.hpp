@@ -19,6 +19,10 @@ struct FoundScreen {
 // what there is instead.
 FoundScreen find_screen(const DisplayConfig& config);
 
+// The size of the screen that find_screen() would find; where there is none yet, that of the mode that
+// is configured, or 3840x2160.
+DisplayMode expected_size(const DisplayConfig& config);
+
 // The mode that a configuration means: "preferred", "1920x1080" (the quickest of that size that is
 // not above 60 Hz, else the slowest), "1920x1080@60". Throws with the list of modes.
 drmModeModeInfo choose_mode(const std::string& wanted, const Connector& connector);

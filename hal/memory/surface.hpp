@@ -14,6 +14,11 @@
 
 namespace gantry {
 
+// Memory that a device keeps for itself, in the host's.
+struct OwnBuffers {
+  std::size_t count = 0, bytes_each = 0;
+};
+
 struct Nv12Layout {
   int width = 0;   // luma pixels, even
   int height = 0;  // luma rows, even

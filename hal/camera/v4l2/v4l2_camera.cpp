@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -179,6 +180,14 @@ bool V4l2Camera::accepts(Heap& heap) const try {
   return trial.queue(0, &target) == 0;
 } catch (const std::runtime_error&) {
   return false;
+}
+
+OwnBuffers V4l2Camera::own_buffers() const {
+  if (!format_)
+    return {kOwn,
+            2 * static_cast<std::size_t>(config_.width) * static_cast<std::size_t>(config_.height)};
+  if (direct()) return {};
+  return {kOwn, std::accumulate(format_->bytes.begin(), format_->bytes.end(), std::size_t{0})};
 }
 
 // --- what comes and goes with the device --------------------------------------------------------

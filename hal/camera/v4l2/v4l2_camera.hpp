@@ -56,6 +56,8 @@ class V4l2Camera final : public Camera {
     return {config_.width, config_.height, config_.frames_per_second};
   }
   Heap* surface_heap() override { return heap_.get(); }
+  // Of a camera that was not there yet: what most formats take, two bytes a pixel.
+  OwnBuffers own_buffers() const override;
 
   // As Camera::capture(). `lost` after an error of the device, a change of its signal, or silence;
   // the next call opens it again. Pictures that the device marks as damaged are left out, and seen
