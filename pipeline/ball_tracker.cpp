@@ -156,8 +156,8 @@ BallTracker::Spot* BallTracker::spot_at(double yaw, double pitch) noexcept {
   return nullptr;
 }
 
-// Only a path that is well supported itself speaks against others, and only against those that look
-// less like a ball than its own sights: once astray it must not talk the ball down.
+// Only a path that is trusted speaks against others, and only against those that look less like a
+// ball than its own sights: once astray it must not talk the ball down.
 void BallTracker::learn(Instant& now) noexcept {
   if (now.chosen < 0 || now.trust < kLearns) return;
   const Node& ball = now.nodes[now.chosen];

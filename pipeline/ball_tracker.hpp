@@ -4,15 +4,18 @@
 // it, of their score plus what the step from there costs (a Viterbi search): steps go over any
 // number of instants at which the ball was hidden. A step is smooth (the node lies where motion
 // without a touch would have brought the ball: rolling, or in flight, with gravity, and bounced
-// where the ground is) or a kick, which costs more the faster it is, and is impossible above the
-// speed of any ball. So a single false ball never pays for the way there and back, while reversals
-// are as good as any kick.
+// where the ground is) or a kick, which costs more the faster it is and where nobody is near to
+// kick, and is impossible above the speed of any ball. So a single false ball never pays for the way
+// there and back, while reversals are as good as any kick.
 //
 // Candidates that go on smoothly make a chain. Whoever comes from elsewhere into a chain that was
 // there at the same time pays for every sight that it had by then: the ball cannot have been in two
 // places. Chains and spots that were seen while the path was elsewhere are evidence against
-// themselves, where they look less like a ball: they gain less, until the path itself leads into them, or the evidence has faded. What
-// the path took from a chain that is so found out later is taken back.
+// themselves, where they look less like a ball: they gain less, until the path itself leads into
+// them, or the evidence has faded. What the path took from a chain that is so found out later is
+// taken back. What lies still repeats itself: it gains half, but stays as trusted.
+//
+// ball_tracker.cpp: sights and evidence; ball_steps.cpp: chains and steps; ball_path.cpp: the path.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
