@@ -313,9 +313,68 @@ TEST(HeadDecoder, SaysWhatIsAmbiguousAndWhatIsWrong) {
   EXPECT_EQ(refusal(Head::automatic, {{"a", {1, 84, 8400}}}, 640, {}), "accepted") << "COCO";
 }
 
+// Two classes in maps of different cells, two pictures; each class has a peak with weaker neighbours,
+// a peak below its limit, and one at the map's corner.
+TEST(HeadDecoder, CentreMapsGiveTheirPeaks) {
+  struct Map {
+    int columns, rows;
+    std::vector<float> score, box;
+    Map(int c, int r) : columns(c), rows(r), score(2 * cells(), 0.01f), box(8 * cells()) {}
+    std::size_t cells() const { return static_cast<std::size_t>(columns * rows); }
+    void set(int picture, int x, int y, float confidence, const std::array<float, 4>& values) {
+      const auto at = static_cast<std::size_t>(y * columns + x);
+      score[static_cast<std::size_t>(picture) * cells() + at] = confidence;
+      for (std::size_t c = 0; c < 4; ++c)
+        box[(static_cast<std::size_t>(picture) * 4 + c) * cells() + at] = values[c];
+    }
+  };
+  Map balls(40, 24), persons(20, 12);  // of 160 x 96: cells of 4 and of 8
+  balls.set(0, 10, 5, 0.9f, {0.25f, -0.5f, std::log(1.5f), std::log(2.0f)});
+  balls.set(0, 11, 5, 0.8f, {});
+  balls.set(0, 9, 6, 0.9f, {});  // as high, but later: no peak
+  balls.set(0, 30, 5, 0.29f, {});
+  balls.set(1, 39, 23, 0.5f, {});
+  persons.set(0, 0, 0, 0.45f, {0, 0, std::log(2.0f), std::log(5.0f)});
+  persons.set(0, 3, 0, std::nanf(""), {});
+  persons.set(1, 7, 7, 0.7f, {std::nanf(""), 0, 0, 0});
+  const std::vector<HeadTensor> shapes{{"ball.score", {2, 1, 24, 40}},
+                                       {"ball.box", {2, 4, 24, 40}},
+                                       {"person.score", {2, 1, 12, 20}},
+                                       {"person.box", {2, 4, 12, 20}}};
+  const std::vector<ClassMapping> two{{0, ObjectClass::ball}, {1, ObjectClass::person}};
+  const HeadDecoder decoder(Head::automatic, shapes, 160, 96, two, kLeast);
+  EXPECT_EQ(decoder.head(), Head::centre_maps);
+  EXPECT_EQ(decoder.bytes(), 4u * 5 * (40 * 24 + 20 * 12));
+  const std::vector<const float*> outputs{balls.score.data(), balls.box.data(),
+                                          persons.score.data(), persons.box.data()};
+  NetworkBoxes first, second;
+  decoder.decode(outputs, 0, first);
+  expect_same(
+      {first.view().begin(), first.view().end()},
+      {{43, 20, 6, 8, 0.9f, ObjectClass::ball}, {4, 4, 16, 40, 0.45f, ObjectClass::person}});
+  decoder.decode(outputs, 1, second);
+  expect_same({second.view().begin(), second.view().end()},
+              {{158, 94, 4, 4, 0.5f, ObjectClass::ball}});
+
+  for (const auto& [shape, word] :
+       {std::pair{std::vector<std::int64_t>{2, 1, 12, 21}, "squares"},
+        std::pair{std::vector<std::int64_t>{2, 2, 12, 20}, "Bx1xhxw"}}) {
+    auto wrong = shapes;
+    wrong[2].shape = shape;
+    try {
+      HeadDecoder(Head::centre_maps, wrong, 160, 96, two, kLeast);
+      ADD_FAILURE() << word << " was accepted";
+    } catch (const std::invalid_argument& e) {
+      EXPECT_NE(std::string(e.what()).find(word), std::string::npos) << e.what();
+    }
+  }
+  EXPECT_THROW(HeadDecoder(Head::centre_maps, std::span(shapes).first(3), 160, 96, two, kLeast),
+               std::invalid_argument);
+}
+
 TEST(HeadDecoder, HeadsHaveNames) {
   for (const Head h : {Head::automatic, Head::yolov8, Head::yolov5, Head::yolox, Head::end_to_end,
-                       Head::footandball})
+                       Head::footandball, Head::centre_maps})
     EXPECT_EQ(parse_head(name_of(h)), h);
   EXPECT_THROW(parse_head("yolo"), std::invalid_argument);
 }
