@@ -159,6 +159,42 @@ TEST(Import, RefusesHostileSizes) {
   expect_words(refusal(window), {"window is larger"});
 }
 
+// Attributes and constants that no exporter writes: each is refused at its node.
+TEST(Import, RefusesHostileAttributes) {
+  const auto refused = [](const char* op, const char* attribute, const Shape& values,
+                          const Shape& constant = {}) {
+    Model m;
+    m.input("x", {1, 4, 8, 8});
+    std::vector<std::string> inputs{"x"};
+    if (!constant.empty()) m.integers("c", constant), inputs.emplace_back("c");
+    if (op == std::string("Conv"))
+      m.weights("w", Tensor({4, 4, 3, 3}, 1)), inputs.emplace_back("w");
+    m.node(op, inputs, {"y"});
+    if (values.size() == 1 && std::string(attribute) != "kernel_shape")
+      m.set(attribute, values[0]);
+    else if (*attribute)
+      m.set(attribute, values);
+    m.output("y");
+    const std::string said = refusal(m);
+    EXPECT_NE(said.find("node_y"), std::string::npos) << op << " " << attribute << ": " << said;
+  };
+  refused("Conv", "strides", {0, 0});
+  refused("Conv", "dilations", {1 << 30, 1 << 30});
+  refused("Conv", "group", {0});
+  refused("Conv", "group", {3});
+  refused("Conv", "pads", {-9, -9, -9, -9});
+  refused("MaxPool", "kernel_shape", {0, 0});
+  refused("Transpose", "perm", {0, 1, 2, 7});
+  refused("Transpose", "perm", {0, 0, 1, 2});
+  refused("Concat", "axis", {7});
+  refused("Softmax", "axis", {-9});
+  refused("Reshape", "", {}, {-1, -1});
+  refused("Reshape", "", {}, {1, 4, 8, 9});
+  refused("Split", "axis", {1}, {3, 3});
+  refused("Gather", "axis", {1}, {4});
+  refused("Gather", "axis", {1}, {-5});
+}
+
 TEST(Import, RefusesBadWeights) {
   Model cut = relu_model();
   cut.weights("w", Tensor({2, 2}));
