@@ -196,8 +196,9 @@ void time_network(gpu::Device& device, const Settings& s) {
   }
   start = milliseconds([&] { runner = std::make_unique<PlanRunner>(device, plan, queue, kRun); });
   fill(runner->inputs()[0], s, queue, true);
-  std::printf("%s: %zu launches, set up in %.0f ms, arena %.0f MB\n", s.target.c_str(),
-              plan.steps().size(), start, static_cast<double>(runner->arena_bytes()) * 1e-6);
+  std::printf("%s: %zu launches, set up in %.0f ms, %.0f MB on the device\n", s.target.c_str(),
+              plan.steps().size(), start,
+              static_cast<double>(PlanRunner::device_bytes(plan)) * 1e-6);
   const auto decoder = head_of(*runner);
   std::optional<CandidateSelect> select;
   if (decoder) select.emplace(device, *decoder, runner->outputs()[decoder->output()]);
