@@ -3,10 +3,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <array>
 #include <cstdlib>
+#include <ctime>
 
 #include <gtest/gtest.h>
 
 #include "tests/firmware/filming.hpp"
+#include "tests/firmware/sums.hpp"
 #include "tests/hal/camera/v4l2/vivid.hpp"
 
 namespace gantry {
@@ -107,6 +109,63 @@ TEST(CamerasGuest, DroppedPicturesAreGapsInTheReport) {
   EXPECT_NEAR(static_cast<double>(left.captured + left.gaps), 98, 12);
   EXPECT_LT(r.cameras.at(1).gaps, 10u);
   EXPECT_GT(r.presented, 50u) << "the picture goes on";
+}
+
+// The picture goes on with the other camera, and the one that was away is back in it.
+TEST(CamerasGuest, OneUnpluggedAndBackWhileTheOtherGoesOn) {
+  const int rounds = std::getenv("GANTRY_LONG") ? 20 : 2;
+  test::Folder folder;
+  const Config config =
+      parse_config(text(fmt::format("duration = {}\ndelay = 0.5", 3 + 3 * rounds), two("", 10)),
+                   folder.path() / "film.toml");
+  Appliance appliance(config);
+  appliance.start();
+  const auto& left = appliance.telemetry().cameras[0];
+  for (int round = 0; round < rounds; ++round) {
+    clock::sleep_until_ns(clock::now_ns() + 3 * clock::kSecond_ns);
+    EXPECT_EQ(left.losses.read(), static_cast<std::uint64_t>(round));
+    const auto before = left.captured.read();
+    EXPECT_GT(before, 5u * static_cast<unsigned>(round)) << "it was back";
+    EXPECT_TRUE(test::Knobs(test::kSinglePlanar).set("disconnect", 1));
+  }
+  while (!appliance.ended()) clock::sleep_until_ns(clock::now_ns() + 20 * clock::kMillisecond_ns);
+  appliance.finish();
+  const auto r = appliance.report();
+  test::expect_sums(r);
+  EXPECT_EQ(r.cameras.at(0).losses, static_cast<std::uint64_t>(rounds));
+  EXPECT_EQ(r.cameras.at(1).losses, 0u);
+  EXPECT_GT(r.cameras.at(0).captured, 10u * static_cast<unsigned>(rounds));
+  EXPECT_GT(r.presented, 20u * static_cast<unsigned>(rounds));
+}
+
+// No battery for the clock, and then the network's time: a year on, and back.
+TEST(CamerasGuest, TheWallClockJumpsByAYearAndNothingHappens) {
+  test::Folder folder;
+  const Config config =
+      parse_config(text("duration = 5\ndelay = 0.5", two("", 10)), folder.path() / "film.toml");
+  Appliance appliance(config);
+  const auto jump = [](std::int64_t seconds) {
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    now.tv_sec += seconds;
+    return clock_settime(CLOCK_REALTIME, &now) == 0;
+  };
+  constexpr std::int64_t kYear_s = 365 * 86400;
+  appliance.start();
+  clock::sleep_until_ns(clock::now_ns() + 2 * clock::kSecond_ns);
+  ASSERT_TRUE(jump(kYear_s));
+  clock::sleep_until_ns(clock::now_ns() + 1500 * clock::kMillisecond_ns);
+  ASSERT_TRUE(jump(-kYear_s));
+  while (!appliance.ended()) clock::sleep_until_ns(clock::now_ns() + 20 * clock::kMillisecond_ns);
+  appliance.finish();
+  const auto r = appliance.report();
+  test::expect_sums(r);
+  for (const auto& c : r.cameras) {
+    EXPECT_NEAR(static_cast<double>(c.captured + c.gaps), 48, 8) << c.name;
+    EXPECT_EQ(c.losses, 0u) << c.name;
+  }
+  EXPECT_LT(r.delay_max_error_ms, 2000);
+  EXPECT_LT(r.duration_s, 8);
 }
 
 TEST(CamerasGuest, OneOfTwoIsEnoughWhereTheConfigurationSaysSo) {

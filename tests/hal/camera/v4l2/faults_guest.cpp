@@ -1,6 +1,7 @@
 // What cameras suffer: refused calls, streams that die, silence, a signal that goes or changes,
 // unplugging. Each is one `lost`, one line, and gone at a later capture().
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdlib>
 #include <filesystem>
 
 #include "tests/hal/camera/v4l2/vivid.hpp"
@@ -14,6 +15,11 @@ using FaultsGuest = test::VividTest;
 int open_descriptors() {
   const auto folder = std::filesystem::directory_iterator("/proc/self/fd");
   return static_cast<int>(std::distance(begin(folder), end(folder)));
+}
+
+// Of each fault; twenty in the long form.
+int rounds(int few) {
+  return std::getenv("GANTRY_LONG") ? 20 : few;
 }
 
 int lines_with(const std::string& text, const std::string& part) {
@@ -41,7 +47,7 @@ TEST_P(InjectedGuest, IsLostOnceSaidOnceAndComesBack) {
     ASSERT_EQ(line.capture(frame), Status::ok);
     const int open = open_descriptors();
     std::uint64_t last = frame.sequence;
-    for (int round = 0; round < 10; ++round) {
+    for (int round = 0; round < rounds(10); ++round) {
       {
         const test::Knobs knobs(kSinglePlanar);
         // Calls that are made at opening alone fail at the opening that a dead stream leads to.
@@ -84,7 +90,7 @@ TEST_F(FaultsGuest, UnpluggedWhileStreamingItComesBack) {
   Line line(hdmi());
   CameraFrame frame;
   ASSERT_EQ(line.capture(frame), Status::ok);
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < rounds(10); ++round) {
     ASSERT_TRUE(test::Knobs(kSinglePlanar).set("disconnect", 1));
     test::logged();
     ASSERT_EQ(line.until_trouble(frame), Status::lost);
@@ -113,7 +119,7 @@ TEST_F(FaultsGuest, ASignalThatGoesIsSaidAndAwaited) {
   const test::Knobs knobs(kSinglePlanar);
   CameraFrame frame;
   ASSERT_EQ(line.capture(frame), Status::ok);
-  for (int round = 0; round < 5; ++round) {
+  for (int round = 0; round < rounds(5); ++round) {
     test::logged();
     ASSERT_TRUE(knobs.set("dv_timings_signal_mode", 1));  // no signal
     ASSERT_EQ(line.until_trouble(frame), Status::lost);
