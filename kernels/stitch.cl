@@ -181,18 +181,22 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void stitch_staged(
 #endif
 
 #ifdef STITCH_TILES
-#ifdef __AVX512BW__
-#include "stitch_tiles.clh"
+#if defined(__AVX512BW__)
 #define VECTORS __attribute__((min_vector_width(512)))
+#elif defined(__AVX2__)
+#define VECTORS __attribute__((min_vector_width(256)))
 #else
 #define VECTORS
+#endif
+#ifdef __AVX2__
+#include "stitch_tiles.clh"
 #endif
 
 VECTORS __kernel void stitch_tiles(ARGUMENTS, __global const uchar* restrict kinds,
                                    __global const uint* restrict windows) {
   const int x0 = (int)get_global_id(0) * 32, y0 = (int)get_global_id(1) * 16;
   const int kind = kinds[(y0 >> 4) * TILE_COLUMNS + (x0 >> 5)];
-#ifdef __AVX512BW__
+#ifdef __AVX2__
   if (kind & KIND_WINDOWS) {
     tile(PASSED, windows, kind, x0, y0);
     return;
