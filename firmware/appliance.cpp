@@ -262,6 +262,7 @@ void Appliance::make_analysis() {
   detector_ =
       std::make_unique<Detector>(device_, *plan_, detector, rig_.rig.panorama,
                                  panoramas_->slot(0).layout, rig_.rig.matrix, rig_.rig.range);
+  detector_->rehearse(panoramas_->slot(0));
   analyse_stage_.emplace(to_analyse_, *detector_, config_.analyse_every, detections_,
                          config_.detection_log.wanted() ? &log_found_ : nullptr, analysis_progress_,
                          pace_wake_, config_.pace == Pace::real_time, telemetry_);

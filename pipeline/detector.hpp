@@ -32,6 +32,10 @@ class Detector {
   // All tiles of a picture that is ready.
   Status analyse(const Surface& surface, const cl::Event& ready, Detections& out) noexcept;
 
+  // Set-up: analyses a tile of whatever `surface` holds, for drivers compile kernels when they first
+  // run, and pictures would wait for that.
+  void rehearse(const Surface& surface);
+
   const TilePlan& tiles() const { return tiles_; }
   const TileSchedule& schedule() const { return schedule_; }
   Head head() const { return decoder_->head(); }
