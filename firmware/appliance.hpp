@@ -67,6 +67,8 @@ using PanoramaOutputLine = OutputLine<PanoramaFrame, PanoramaOutputLink::capacit
 
 // The debug recording: its own pictures, made beside the view's.
 struct DebugLine {
+  static constexpr std::uint32_t kSurfaces = OutputLink::capacity() + 4;
+
   explicit DebugLine(WhenFull when_full) : asked(when_full) {}
   DebugLink asked;
   std::unique_ptr<SurfacePool> surfaces;
@@ -115,6 +117,7 @@ class Appliance {
   void make_display();
   void make_detection_log();
   void make_outputs();
+  void rehearse();
   void make_threads();
   // `idle`: has nothing to do; asked by the health check.
   void start_thread(std::string name, ThreadRole role, std::function<bool()> step,

@@ -116,9 +116,10 @@ Status Detector::analyse(const Surface& surface, const cl::Event& ready, Detecti
   return look_at(all_, surface, {ready()}, out);
 }
 
-void Detector::rehearse(const Surface& surface) {
+Status Detector::rehearse(const PanoramaFrame& panorama) {
   const auto found = std::make_unique<Detections>();
-  if (!all_.empty()) look_at(std::span(all_).first(1), surface, {}, *found);
+  const auto first = std::span(all_).first(std::min<std::size_t>(1, all_.size()));
+  return look_at(first, *panorama.surface, {panorama.ready()}, *found);
 }
 
 Status Detector::look_at(std::span<const std::uint16_t> tiles, const Surface& surface,

@@ -32,9 +32,8 @@ class Detector {
   // All tiles of a picture that is ready.
   Status analyse(const Surface& surface, const cl::Event& ready, Detections& out) noexcept;
 
-  // Set-up: analyses a tile of whatever `surface` holds, for drivers compile kernels when they first
-  // run, and pictures would wait for that.
-  void rehearse(const Surface& surface);
+  // Set-up: analyses one tile, for drivers compile a kernel when it first runs.
+  Status rehearse(const PanoramaFrame& panorama);
 
   const TilePlan& tiles() const { return tiles_; }
   const TileSchedule& schedule() const { return schedule_; }

@@ -49,7 +49,6 @@ StitchKernel::StitchKernel(gpu::Device& device, const StitchMesh& mesh,
   const StitchTables tables = make_stitch_tables(mesh, cameras);
   compile(device, tables, cameras, panorama, range, shape);
   upload_tables(device, tables, shape);
-  warm_up(device, cameras, panorama);
 }
 
 void StitchKernel::upload_tables(gpu::Device& device, const StitchTables& tables, Shape shape) {
@@ -97,24 +96,6 @@ void StitchKernel::compile(gpu::Device& device, const StitchTables& tables,
   }
   const cl::Program program = device.build_family("stitch", options + tables.options());
   kernel_ = cl::Kernel(program, shape == Shape::tiles ? "stitch_tiles" : "stitch_staged");
-}
-
-// Drivers compile for a size of launch, or at all, when a kernel first runs.
-void StitchKernel::warm_up(gpu::Device& device, std::span<const Nv12Layout> cameras,
-                           const Nv12Layout& panorama) {
-  std::size_t most = 0;
-  for (const Nv12Layout& c : cameras) most = std::max(most, c.bytes());
-  const cl::Buffer camera(device.context(), CL_MEM_READ_WRITE, most);
-  const cl::Buffer out(device.context(), CL_MEM_READ_WRITE, panorama.bytes());
-  Pictures pictures{};
-  std::fill_n(pictures.begin(), cameras_, &camera);
-  Colours colours;
-  colours.fill(kernel_colour({}, {}));
-  const auto queue = device.make_queue();
-  const auto everyone = static_cast<unsigned>(present_.size()) - 1;
-  if (launch(queue, pictures, everyone, colours, out, {}, nullptr) != Status::ok)
-    throw std::runtime_error(device.info().name + ": the stitch kernel cannot be launched");
-  queue.finish();
 }
 
 Status StitchKernel::launch(const cl::CommandQueue& queue, const Pictures& pictures,

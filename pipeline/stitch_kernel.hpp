@@ -19,8 +19,7 @@ class StitchKernel {
   };
   static Shape shape_for(const gpu::Info& device);
 
-  // Set-up. `cameras`, `panorama`: the layouts of all pictures. Compiles, and launches once, so
-  // that nothing is compiled later. Throws std::invalid_argument if sizes do not belong together,
+  // Set-up. `cameras`, `panorama`: the layouts of all pictures. Throws std::invalid_argument if sizes do not belong together,
   // std::runtime_error if the device refuses.
   StitchKernel(gpu::Device& device, const StitchMesh& mesh, std::span<const Nv12Layout> cameras,
                const Nv12Layout& panorama, ColourRange range, Shape shape);
@@ -42,8 +41,6 @@ class StitchKernel {
   void compile(gpu::Device& device, const StitchTables& tables, std::span<const Nv12Layout> cameras,
                const Nv12Layout& panorama, ColourRange range, Shape shape);
   void upload_tables(gpu::Device& device, const StitchTables& tables, Shape shape);
-  void warm_up(gpu::Device& device, std::span<const Nv12Layout> cameras,
-               const Nv12Layout& panorama);
 
   std::size_t cameras_;
   cl::Kernel kernel_;

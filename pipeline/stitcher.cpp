@@ -45,6 +45,18 @@ void Stitcher::draw_slates(gpu::Device& device) {
   }
 }
 
+Status Stitcher::rehearse(FramePair&& pair, PanoramaFrame& panorama) noexcept {
+  if (const Status s = stitch(std::move(pair), std::move(panorama.surface), panorama);
+      s != Status::ok)
+    return s;
+  drain();
+  std::span<const OverlapSums> nobody_s;
+  statistics_.poll(nobody_s);
+  next_measurement_ns_ = INT64_MIN;
+  bytes_moved_ = 0;
+  return Status::ok;
+}
+
 Status Stitcher::stitch(FramePair&& pair, SurfaceRef&& surface, PanoramaFrame& out) noexcept {
   retire();
   update_colours();

@@ -33,8 +33,7 @@ StitcherConfig stitcher_config(const Rig& rig);
 class Stitcher {
  public:
   // Set-up. `cameras`: the layouts of the pictures, in the order of the rig; `panorama`: that of
-  // the surfaces given to stitch(). Compiles the kernels and runs them once, so that nothing is
-  // compiled later. Throws std::invalid_argument if sizes do not belong together,
+  // the surfaces given to stitch(). Throws std::invalid_argument if sizes do not belong together,
   // std::runtime_error if the device refuses.
   Stitcher(gpu::Device& device, const StitchMesh& mesh, std::span<const Nv12Layout> cameras,
            const Nv12Layout& panorama, const StitcherConfig& config);
@@ -42,6 +41,10 @@ class Stitcher {
   ~Stitcher() { drain(); }
   Stitcher(const Stitcher&) = delete;
   Stitcher& operator=(const Stitcher&) = delete;
+
+  // Set-up: stitches pictures of every camera, measures their colours, waits and forgets, for drivers
+  // compile a kernel when it first runs.
+  Status rehearse(FramePair&& pair, PanoramaFrame& panorama) noexcept;
 
   // Enqueues one panorama into `surface`, which moves to `out.surface`, and sets out.ready,
   // capture_ns and number. Where only cameras without a surface see, their slates stand in.

@@ -116,6 +116,14 @@ Status VirtualCamera::enqueue(Plane& plane, double divisor, const Surface& panor
   return gpu::launch(queue_, plane.kernel, plane.global, &plane.local, wait, done);
 }
 
+Status VirtualCamera::rehearse(const PanoramaFrame& panorama, SurfaceRef output,
+                               ViewFrame& out) noexcept {
+  const Status status = render(panorama, {}, std::move(output), out);
+  drain();
+  last_duration_ns_ = 0;
+  return status;
+}
+
 Status VirtualCamera::render(const PanoramaFrame& panorama, const CameraPose& wanted,
                              SurfaceRef output, ViewFrame& out) noexcept {
   retire();

@@ -33,6 +33,9 @@ class VirtualCamera {
   //   unchanged
   Status render(const PanoramaFrame& panorama, const CameraPose& pose, SurfaceRef output,
                 ViewFrame& out) noexcept;
+  // Set-up: renders a view of the middle, waits and forgets, for drivers compile a kernel when it
+  // first runs.
+  Status rehearse(const PanoramaFrame& panorama, SurfaceRef output, ViewFrame& out) noexcept;
   // Lets go of the surfaces of finished views; render() does it too. Submission thread.
   void retire() noexcept;
   // Waits for all views. Set-up and tear-down.

@@ -43,6 +43,13 @@ class Camera {
   // What the device keeps beside the surfaces; for the budget.
   virtual OwnBuffers own_buffers() const { return {}; }
 
+  // Runs each kernel that capture() will run, into a surface like those of its pool, and waits.
+  // Set-up.
+  virtual Status rehearse(const Surface& surface) {
+    static_cast<void>(surface);
+    return Status::ok;
+  }
+
   // Fills `out` with the next picture; blocks until it is due (its own pacing) or `stop()` was
   // called. Takes a surface from `pool` (whose layout is nv12_layout(format)).
   //   ok       a picture

@@ -104,6 +104,13 @@ bool SimCamera::unplugged(std::int64_t capture_ns) const noexcept {
          at_s < config_.unplug_for_s;
 }
 
+Status SimCamera::rehearse(const Surface& surface) {
+  cl::Event done;
+  world_.at(config_.match_start_s, state_);
+  const Status status = renderer_.render(state_, {}, {}, surface, &done);
+  return status == Status::ok ? gpu::wait(done) : status;
+}
+
 Status SimCamera::capture(SurfacePool& pool, CameraFrame& out) noexcept {
   std::uint64_t sequence = 0;
   if (!next_picture(sequence)) return Status::end;

@@ -49,6 +49,7 @@ class SimCamera final : public Camera {
   const std::string& name() const override { return config_.name; }
   CameraFormat format() const override;
   void start_at(std::int64_t start_ns) override { start_ns_ = start_ns; }
+  Status rehearse(const Surface& surface) override;
   Status capture(SurfacePool& pool, CameraFrame& out) noexcept override;
   void stop() noexcept override { stopped_.store(true, std::memory_order_relaxed); }
 

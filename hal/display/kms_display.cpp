@@ -46,6 +46,7 @@ Status KmsDisplay::open() noexcept try {
   description_ = screen_->describe();
   looked_ns_ = clock::now_ns();
   hotplug_.heard();  // what was before does not count
+  rehearse();
   return Status::ok;
 } catch (const cl::Error& e) {
   problem_ = fmt::format("screen memory refused by the OpenCL device ({})", e.err());
@@ -53,6 +54,17 @@ Status KmsDisplay::open() noexcept try {
 } catch (const std::exception& e) {
   problem_ = e.what();
   return Status::lost;
+}
+
+// Drivers compile a kernel when it first runs; the first picture would wait for that. A device that
+// refuses is told of then: slates need none.
+void KmsDisplay::rehearse() noexcept {
+  if (screen_->door() != kms::Screen::Door::conversion) return;
+  const auto& [view, panorama] = screen_->places();
+  const auto& canvas = screen_->canvas(kms::Screen::kBlack + 1);
+  painter_.paint(sources_.views->slot(0), view, canvas);
+  if (sources_.panoramas) painter_.paint(sources_.panoramas->slot(0), panorama, canvas);
+  screen_->buffer(kms::Screen::kBlack + 1).fill(0);
 }
 
 void KmsDisplay::close() noexcept {

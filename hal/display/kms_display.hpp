@@ -46,6 +46,7 @@ class KmsDisplay final : public Display {
   struct Drawn {
     bool text = false, panorama = false;
   };
+  void rehearse() noexcept;
   int free_buffer() const noexcept;
   Drawn& drawn(int buffer) noexcept { return drawn_[static_cast<std::size_t>(buffer)]; }
   Status paint(const ScreenPicture& picture, int buffer) noexcept;

@@ -86,6 +86,33 @@ class OperatedFilm : public testing::Test {
   }
 };
 
+// PoCL keeps a shared object for each kernel and size of launch that it has compiled; it looks once
+// where to.
+class FilmWithAnEmptyCache : public OperatedFilm {
+ protected:
+  const std::filesystem::path cache_ = folder_.path() / "pocl";
+  FilmWithAnEmptyCache() { setenv("POCL_CACHE_DIR", cache_.c_str(), 1); }
+  std::ptrdiff_t compiled() const {
+    std::error_code none;
+    return std::ranges::count_if(
+        std::filesystem::recursive_directory_iterator(cache_, none),
+        [](const auto& entry) { return entry.path().extension() == ".so"; });
+  }
+};
+
+TEST_F(FilmWithAnEmptyCache, EveryKernelIsCompiledBeforeIt) {
+  const Config config =
+      parse_config(text("duration = 1\ndelay = 0.4"), folder_.path() / "film.toml");
+  Appliance appliance(config);
+  const auto before = compiled();
+  if (before == 0) GTEST_SKIP() << "the driver does not show what it compiles";
+  appliance.start();
+  while (!appliance.ended()) clock::sleep_until_ns(clock::now_ns() + 20 * clock::kMillisecond_ns);
+  appliance.finish();
+  EXPECT_GT(appliance.report().presented, 0u);
+  EXPECT_EQ(compiled(), before);
+}
+
 TEST_F(OperatedFilm, FastEverythingIsThereOnceForEachFrame) {
   const auto r = test::film(text("pace = \"fast\"\nduration = 1\ndelay = 0.4"), folder_.path());
   EXPECT_EQ(r.presented, 30u);

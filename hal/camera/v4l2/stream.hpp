@@ -19,6 +19,11 @@ enum class Memory : std::uint8_t {
   dma_buf,  // ours, by descriptor
 };
 
+// What a device may write into.
+constexpr std::size_t whole_pages(std::size_t bytes) {
+  return (bytes + 4095) / 4096 * 4096;
+}
+
 // Where the device is to write: one buffer, or the planes of one picture in it.
 struct Target {
   int dma_buf = -1;

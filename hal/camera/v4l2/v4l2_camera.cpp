@@ -1,16 +1,14 @@
-// The doors, and the loop of one picture per call.
+// The doors, and how the device comes and goes.
 // SPDX-License-Identifier: Apache-2.0
 #include "hal/camera/v4l2/v4l2_camera.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <stdexcept>
 
 #include <fmt/format.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 
 #include "hal/clock/clock.hpp"
@@ -19,32 +17,12 @@
 namespace gantry {
 namespace {
 
-using v4l2::Dequeued;
-
-constexpr unsigned kQueued = 4;  // buffers that the device has at a time
-constexpr unsigned kOwn = 6;     // of the device, where it keeps them: two are read meanwhile
-constexpr int kLeastSize = 16;   // pixels
-constexpr int kNoBufferPoll_ms = 1;
-constexpr std::int64_t kFirstPicture_ns = 5 * clock::kSecond_ns;
-constexpr std::int64_t kLeastSilence_ns = clock::kSecond_ns;
-constexpr double kSilentIntervals = 10;
-
-std::size_t whole_pages(std::size_t bytes) {
-  return (bytes + 4095) / 4096 * 4096;
-}
-
-v4l2::Target target_of(const Surface& s) {
-  v4l2::Target t;
-  t.dma_buf = s.dma_buf();
-  t.host = s.memory.host;
-  t.bytes = s.memory.apart ? s.memory.bytes : whole_pages(s.memory.bytes);
-  t.offsets[1] = s.layout.chroma_offset();
-  return t;
-}
+constexpr unsigned kOwn = 6;    // of the device, where it keeps them: two are read meanwhile
+constexpr int kLeastSize = 16;  // pixels
 
 bool lies_like(const v4l2::Format& f, const Nv12Layout& layout) {
   if (f.pitch[0] != layout.pitch) return false;
-  if (f.fourcc == V4L2_PIX_FMT_NV12) return f.bytes[0] <= whole_pages(layout.bytes());
+  if (f.fourcc == V4L2_PIX_FMT_NV12) return f.bytes[0] <= v4l2::whole_pages(layout.bytes());
   return f.fourcc == V4L2_PIX_FMT_NV12M && f.pitch[1] == layout.pitch &&
          f.bytes[0] <= layout.chroma_offset();
 }
@@ -252,177 +230,6 @@ void V4l2Camera::tell(const std::string& cause) noexcept {
   if (cause == told_) return;
   told_ = cause;
   log::warning("camera {}: {}", config_.name, cause);
-}
-
-// --- one picture --------------------------------------------------------------------------------
-
-Status V4l2Camera::capture(SurfacePool& pool, CameraFrame& out) noexcept {
-  if (stopped_.load()) return Status::end;
-  if (!stream_ && !open(pool)) return stopped_.load() ? Status::end : Status::lost;
-  for (;;) {
-    const int refused = direct() ? feed(pool) : recycle();
-    if (refused != 0) return lose("does not take a buffer", refused);
-    switch (wait()) {
-      case Wake::stopped:
-        return Status::end;
-      case Wake::lost:
-        return Status::lost;
-      case Wake::nothing:
-        continue;
-      case Wake::picture:
-        break;
-    }
-    Dequeued picture;
-    const int error = stream_->dequeue(picture);
-    if (error == EAGAIN) continue;
-    if (error != 0) return lose("gives no pictures", error);
-    silent_since_ns_ = clock::now_ns();
-    if (picture.flags & V4L2_BUF_FLAG_ERROR) {  // damaged: seen as a gap
-      slots_[picture.index].surface.reset();
-      slots_[picture.index].waits = !direct();
-      continue;
-    }
-    if (direct() && !picture.at_the_front())
-      return lose("its pictures do not begin where their memory does; another format may do", 0);
-    stamp(picture, out);
-    first_picture_ = false;
-    told_.clear();
-    return direct() ? take_direct(picture, out) : take_copied(picture, pool, out);
-  }
-}
-
-V4l2Camera::Wake V4l2Camera::wait() noexcept {
-  const std::int64_t interval_ns = std::llround(1e9 / config_.frames_per_second);
-  const auto silence_ns =
-      first_picture_
-          ? kFirstPicture_ns
-          : std::max(kLeastSilence_ns, static_cast<std::int64_t>(kSilentIntervals) * interval_ns);
-  const std::int64_t left_ns = silent_since_ns_ + silence_ns - clock::now_ns();
-  // A device that has no buffer can only be waited for: the pool or the kernels give one soon.
-  const bool empty = stream_->queued() == 0;
-  if (empty) silent_since_ns_ = clock::now_ns();
-  if (!empty && left_ns <= 0) {
-    lose("no picture any more", 0);
-    return Wake::lost;
-  }
-  const short asked = empty ? POLLPRI : POLLIN | POLLPRI;
-  pollfd fds[] = {{session_->device().fd(), asked, 0}, {stop_event_, POLLIN, 0}};
-  const auto most_ms = static_cast<int>(left_ns / clock::kMillisecond_ns) + 1;
-  const int ready = poll(empty ? fds + 1 : fds, empty ? 1 : 2, empty ? kNoBufferPoll_ms : most_ms);
-  if (stopped_.load()) return Wake::stopped;
-  if (ready <= 0 || empty) return Wake::nothing;
-  if (fds[0].revents & POLLPRI) {
-    if (const char* fault = session_->fault()) {
-      lose(fault, 0);
-      return Wake::lost;
-    }
-  }
-  return fds[0].revents & (POLLIN | POLLERR | POLLHUP) ? Wake::picture : Wake::nothing;
-}
-
-// Direct doors: gives the device free surfaces, a few at a time.
-int V4l2Camera::feed(SurfacePool& pool) noexcept {
-  while (stream_->queued() < std::min(kQueued, stream_->count())) {
-    SurfaceRef surface = pool.acquire();
-    if (!surface) return 0;
-    // The same buffer number for the same surface, so that the device need not import it anew.
-    unsigned index = surface.index();
-    if (index >= stream_->count() || slots_[index].surface) {
-      index = 0;
-      while (slots_[index].surface) ++index;
-    }
-    Slot& slot = slots_[index];
-    slot.access.end();
-    slot.surface = std::move(surface);
-    const auto target = target_of(*slot.surface);
-    if (const int error = stream_->queue(index, &target)) {
-      slot.surface.reset();
-      return error;
-    }
-  }
-  return 0;
-}
-
-// Other doors: gives the device back what kernels have read.
-int V4l2Camera::recycle() noexcept {
-  for (unsigned i = 0; i < stream_->count(); ++i) {
-    Slot& slot = slots_[i];
-    if (!slot.waits || !gpu::complete(slot.read)) continue;
-    slot.waits = false;
-    slot.read = cl::Event();
-    if (const int error = stream_->queue(i, nullptr)) return error;
-  }
-  return 0;
-}
-
-Status V4l2Camera::take_direct(const Dequeued& picture, CameraFrame& out) noexcept {
-  Slot& slot = slots_[picture.index];
-  slot.access = HostAccess(slot.surface->dma_buf(), HostAccess::Kind::read);
-  out.surface = std::move(slot.surface);
-  out.ready = cl::Event();
-  out.host_bytes_written = 0;
-  const gpu::Memory& memory = out.surface->memory;
-  if (!memory.apart) return Status::ok;
-  out.host_bytes_written = out.surface->layout.bytes();
-  if (gpu::upload(queue_, memory, out.surface->layout.bytes(), {}, &out.ready) != Status::ok)
-    return Status::device_lost;
-  return gpu::flush(queue_);
-}
-
-Status V4l2Camera::take_copied(const Dequeued& picture, SurfacePool& pool,
-                               CameraFrame& out) noexcept {
-  Slot& slot = slots_[picture.index];
-  slot.waits = true;
-  out.ready = cl::Event();
-  out.surface = pool.acquire();
-  if (!out.surface) return Status::dropped;
-  const Surface& surface = *out.surface;
-  out.host_bytes_written = surface.layout.picture_bytes();
-  if (door_ == Door::decode) {
-    const auto* bytes = stream_->host(picture.index, 0) + picture.first[0];
-    if (!decoder_->decode({bytes, picture.used[0]}, surface)) {
-      out.surface.reset();
-      return Status::dropped;
-    }
-    if (!surface.memory.apart) return Status::ok;
-    out.host_bytes_written += surface.layout.bytes();
-    if (gpu::upload(queue_, surface.memory, surface.layout.bytes(), {}, &out.ready) != Status::ok)
-      return Status::device_lost;
-    return gpu::flush(queue_);
-  }
-  for (int b = 0; b < format_->buffers; ++b) {
-    const gpu::Memory& memory = slot.memory[b];
-    if (!memory.apart) continue;  // the queue is in order: the kernel comes after
-    out.host_bytes_written += memory.bytes;
-    if (gpu::upload(queue_, memory, memory.bytes, {}, nullptr) != Status::ok)
-      return Status::device_lost;
-  }
-  if (converter_->convert(queue_, slot.memory, picture.first, surface, {}, &slot.read) !=
-      Status::ok)
-    return Status::device_lost;
-  out.ready = slot.read;
-  return gpu::flush(queue_);
-}
-
-void V4l2Camera::stamp(const Dequeued& picture, CameraFrame& out) noexcept {
-  const auto step = static_cast<std::int32_t>(picture.sequence - last_sequence_);
-  if (!first_picture_) sequence_ += static_cast<std::uint64_t>(std::int64_t{step} - 1);
-  last_sequence_ = picture.sequence;
-  out.sequence = sequence_++;
-
-  out.capture_ns = picture.stamp_ns;
-  if ((picture.flags & V4L2_BUF_FLAG_TIMESTAMP_MASK) != V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC) {
-    out.capture_ns = clock::now_ns();
-    if (!told_clock_)
-      log::warning("camera {}: its driver has no monotonic time stamps; arrival is taken",
-                   config_.name);
-    told_clock_ = true;
-  }
-  const bool at_start =
-      (picture.flags & V4L2_BUF_FLAG_TSTAMP_SRC_MASK) == V4L2_BUF_FLAG_TSTAMP_SRC_SOE;
-  const double shutter_s = std::max(0.0, config_.controls.shutter_s);
-  const double offset_s = (at_start ? shutter_s / 2 : -shutter_s / 2) + config_.time_offset_s;
-  out.capture_ns += std::llround(offset_s * 1e9);
 }
 
 void V4l2Camera::stop() noexcept {

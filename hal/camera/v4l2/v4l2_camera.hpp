@@ -59,6 +59,7 @@ class V4l2Camera final : public Camera {
   // Of a camera that was not there yet: what most formats take, two bytes a pixel.
   OwnBuffers own_buffers() const override;
 
+  Status rehearse(const Surface& surface) override;
   // As Camera::capture(). `lost` after an error of the device, a change of its signal, or silence;
   // the next call opens it again. Pictures that the device marks as damaged are left out, and seen
   // as a gap. The thread allocates only while it opens the device.
