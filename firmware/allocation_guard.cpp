@@ -128,12 +128,10 @@ int munmap(void* address, std::size_t bytes) noexcept {
 
 void* mremap(void* address, std::size_t before, std::size_t bytes, int flags, ...) noexcept {
   void* wanted = nullptr;
-  if (flags & MREMAP_FIXED) {
-    va_list rest;
-    va_start(rest, flags);
-    wanted = va_arg(rest, void*);
-    va_end(rest);
-  }
+  va_list rest;
+  va_start(rest, flags);
+  if (flags & MREMAP_FIXED) wanted = va_arg(rest, void*);
+  va_end(rest);
   void* mapped = address_of(syscall(SYS_mremap, address, before, bytes, flags, wanted));
   if (mapped != MAP_FAILED && counting()) {
     guard::note_unmap(before);
