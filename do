@@ -14,6 +14,7 @@ usage: ./do WORD
   asan      the tests under AddressSanitizer and UndefinedBehaviorSanitizer
   tsan      the threaded tests under ThreadSanitizer
   guest     the tests that need cameras and a display, in a guest that has them (tests/rig)
+  faults [N]  every fault of the matrix N times (default 20) in the guest
   fuzz [S]  fuzz every parser for S seconds each (default 60)
   soak [S]  film for S seconds (default 600) and check allocations and memory
   long      the long forms of the slow tests
@@ -113,6 +114,11 @@ case "$word" in
     tests/rig/setup
     build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
     ctest --test-dir build/release --output-on-failure --no-tests=error -L guest ;;
+  faults)
+    need build test guest
+    tests/rig/setup uml
+    build release -DGANTRY_TESTS=ON -DGANTRY_BENCH=ON
+    tests/fault_matrix "${1-20}" ;;
   fuzz)
     need build lint
     tests/fuzz/run "${1-60}" ;;
