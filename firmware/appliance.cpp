@@ -121,7 +121,18 @@ std::unique_ptr<Camera> Appliance::make_v4l2_camera(std::size_t index) {
   v.may_be_missing = config_.allow_missing_camera;
   v.matrix = rig_.rig.matrix;
   v.range = rig_.rig.range;
+  v.decides_exposure = c.exposure_of.empty();
+  v.exposure = exposure_decided_by(v.decides_exposure ? c.name : c.exposure_of);
   return std::make_unique<V4l2Camera>(device_, v);
+}
+
+// Null where it decides for itself alone.
+std::shared_ptr<v4l2::SharedExposure> Appliance::exposure_decided_by(const std::string& camera) {
+  const auto follows = [&](const CameraConfig& c) { return c.exposure_of == camera; };
+  if (std::ranges::none_of(config_.cameras, follows)) return nullptr;
+  auto& exposure = exposures_[camera];
+  if (!exposure) exposure = std::make_shared<v4l2::SharedExposure>();
+  return exposure;
 }
 
 PacerOptions Appliance::pacer_options() const {

@@ -12,6 +12,7 @@
 // threads off. After that nothing here allocates until the run has ended.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -109,6 +110,7 @@ class Appliance {
  private:
   std::unique_ptr<Camera> make_camera(std::size_t index);
   std::unique_ptr<Camera> make_v4l2_camera(std::size_t index);
+  std::shared_ptr<v4l2::SharedExposure> exposure_decided_by(const std::string& camera);
   void make_cameras();
   void budget_memory();
   void make_panorama();
@@ -148,6 +150,7 @@ class Appliance {
   cl::CommandQueue upload_queue_;
 
   // --- cameras to pairs
+  std::map<std::string, std::shared_ptr<v4l2::SharedExposure>> exposures_;  // by who decides
   std::vector<CameraLine> cameras_;
   Signal captured_;
   std::optional<Pairer> pairer_;

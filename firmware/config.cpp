@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "firmware/config_camera.hpp"
 #include "firmware/recordings.hpp"
 #include "firmware/toml_reader.hpp"
 
@@ -15,12 +16,6 @@ namespace gantry {
 namespace {
 
 constexpr double kDegree = std::numbers::pi / 180;
-
-std::filesystem::path beside(const TomlReader& reader, const std::string& path) {
-  if (path.empty()) return {};
-  const std::filesystem::path p(path);
-  return p.is_absolute() ? p : reader.file().parent_path() / p;
-}
 
 }  // namespace
 
@@ -40,7 +35,7 @@ void read_gpu(TomlReader t, Config& c) {
   c.gpu.name = t.text("name", "");
   c.gpu.allow_fallback = t.flag("allow_fallback", false);
   const auto cache = t.text("program_cache", "auto");
-  c.program_cache = cache == "auto" ? default_program_cache() : beside(t, cache);
+  c.program_cache = cache == "auto" ? default_program_cache() : t.beside(cache);
   t.finish();
 }
 
@@ -52,57 +47,6 @@ void read_sim(TomlReader t, Config& c) {
   c.sim.time_code = codes[t.choice("time_code", {"none", "band", "board"}, 0)];
   c.sim.random_look = t.choice("look", {"plain", "random"}, 0) == 1;
   t.finish();
-}
-
-void read_v4l2(TomlReader& t, V4l2CameraConfig& v) {
-  v.device = t.text("device");
-  v.input = static_cast<int>(t.integer("input", -1, 63, -1));
-  const auto size = t.numbers("size", 0, 2, 2, 32768);
-  if (size.size() == 1) t.fail("size", "must be [width, height]");
-  if (size.size() == 2) v.width = static_cast<int>(size[0]), v.height = static_cast<int>(size[1]);
-  v.frames_per_second = t.number("frames_per_second", 1, 240, 30);
-  v.format = t.text("format", "auto");
-  if (v.format != "auto" && v.format != "libv4l2" && v4l2::fourcc_of(v.format) == 0)
-    t.fail("format", "must be \"auto\", \"libv4l2\" or the four characters of a pixel format");
-  v.heap = t.text("heap", "auto");
-  v.trust_rig = t.choice("colours", {"device", "rig"}, 0) == 1;
-  v.time_offset_s = t.number("time_offset", -1, 1, 0);
-  auto& c = v.controls;
-  c.shutter_s = t.number("shutter", -1, 10, v4l2::kLeave);
-  c.gain = t.number("gain", -1, 1e9, v4l2::kLeave);
-  c.white_balance_k = t.number("white_balance", -1, 20'000, v4l2::kLeave);
-  c.focus = t.number("focus", -1, 1e9, v4l2::kLeave);
-  c.mains_hz = static_cast<int>(t.integer("mains_frequency", -1, 60, -1));
-  if (c.mains_hz != -1 && c.mains_hz != 0 && c.mains_hz != 50 && c.mains_hz != 60)
-    t.fail("mains_frequency", "must be 50, 60, 0 (off) or -1 (as it is)");
-  constexpr v4l2::ControlsConfig::Role roles[] = {v4l2::ControlsConfig::Role::none,
-                                                  v4l2::ControlsConfig::Role::master,
-                                                  v4l2::ControlsConfig::Role::slave};
-  c.role = roles[t.choice("synchronisation", {"none", "master", "slave"}, 0)];
-  c.others = t.table("controls").all_integers();
-}
-
-CameraConfig read_camera(TomlReader t) {
-  CameraConfig camera;
-  camera.name = t.text("name");
-  constexpr CameraConfig::Source sources[] = {CameraConfig::Source::sim, CameraConfig::Source::file,
-                                              CameraConfig::Source::v4l2};
-  camera.source = sources[t.choice("source", {"sim", "file", "v4l2"})];
-  if (camera.source == CameraConfig::Source::file) {
-    camera.path = beside(t, t.text("path"));
-    camera.loop = t.flag("loop", false);
-  } else if (camera.source == CameraConfig::Source::v4l2) {
-    read_v4l2(t, camera.v4l2);
-  } else {
-    camera.sim_phase_s = t.number("phase", 0, 1, 0);
-    camera.sim_exposure_stops = t.number("exposure", -4, 4, 0);
-    camera.sim_drop_every = static_cast<int>(t.integer("drop_every", 0, 1'000'000, 0));
-    camera.sim_unplug_after_s = t.number("unplug_after", 0, 1e6, 0);
-    camera.sim_unplug_for_s = t.number("unplug_for", 0, 1e6, 5);
-    camera.sim_hang_after_s = t.number("hang_after", 0, 1e6, 0);
-  }
-  t.finish();
-  return camera;
 }
 
 void read_limits(TomlReader t, ClassLimits& limits, MergeLimits& merge) {
@@ -148,7 +92,7 @@ std::vector<ClassMapping> read_classes(TomlReader& t) {
 
 void read_detector(TomlReader t, Config& c) {
   c.detect = t.flag("enabled", false);
-  c.plan_file = beside(t, t.text("plan", ""));
+  c.plan_file = t.beside(t.text("plan", ""));
   if (c.detect && c.plan_file.empty())
     t.fail("plan", "missing; a plan made by 'gantry compile' is needed");
   c.analyse_every = static_cast<int>(t.integer("every", 1, 1000, 1));
@@ -239,7 +183,7 @@ void read_director(TomlReader t, Config& c) {
 
 std::filesystem::path recording_path(const TomlReader& t, const Config& c,
                                      const std::string& path) {
-  if (c.recordings_folder.empty()) return beside(t, path);
+  if (c.recordings_folder.empty()) return t.beside(path);
   try {
     return confined(c.recordings_folder, path);
   } catch (const std::runtime_error& e) {
@@ -248,7 +192,7 @@ std::filesystem::path recording_path(const TomlReader& t, const Config& c,
 }
 
 void read_recordings(TomlReader t, Config& c) {
-  c.recordings_folder = beside(t, t.text("folder", ""));
+  c.recordings_folder = t.beside(t.text("folder", ""));
   c.recordings_keep_free_bytes =
       static_cast<std::int64_t>(t.number("keep_free_gigabytes", 0, 1e6, 2) * 1e9);
   c.recordings_protected = t.text("protected", ".keep");
@@ -269,7 +213,7 @@ OutputConfig read_output(TomlReader t, const Config& c) {
   const auto path = t.text("path");
   const bool url = is_url(path);
   o.encoder.path = with_key(t, url ? path : recording_path(t, c, path).string(),
-                            beside(t, t.text("key_file", "")));
+                            t.beside(t.text("key_file", "")));
   o.encoder.keep_existing = !c.recordings_folder.empty();
   o.shown_path = url ? path : o.encoder.path;
   o.slate = t.flag("slate", url);
@@ -311,20 +255,20 @@ void read_run(TomlReader t, Config& c) {
   c.allow_missing_camera = t.flag("allow_missing_camera", true);
   c.lock_memory = t.flag("lock_memory", true);
   c.real_time_priority = static_cast<int>(t.integer("real_time_priority", 0, 90, 0));
-  c.panorama_picture = beside(t, t.text("panorama_picture", ""));
-  c.report_file = beside(t, t.text("report", ""));
+  c.panorama_picture = t.beside(t.text("panorama_picture", ""));
+  c.report_file = t.beside(t.text("report", ""));
   t.finish();
 }
 
 void read_control(TomlReader t, Config& c) {
-  c.control_socket = beside(t, t.text("socket", ""));
+  c.control_socket = t.beside(t.text("socket", ""));
   c.hand_back_s = t.number("hand_back", 0, 86'400, 20);
   t.finish();
 }
 
 void read_detection_log(TomlReader t, Config& c) {
-  c.detection_log.json = beside(t, t.text("file", ""));
-  c.detection_log.tsv = beside(t, t.text("tsv", ""));
+  c.detection_log.json = t.beside(t.text("file", ""));
+  c.detection_log.tsv = t.beside(t.text("tsv", ""));
   c.detection_log.file_bytes =
       static_cast<std::size_t>(t.number("megabytes", 0.1, 10'000, 64) * 1e6);
   c.detection_log.files = static_cast<std::size_t>(t.integer("files", 1, 1000, 4));
@@ -334,7 +278,7 @@ void read_detection_log(TomlReader t, Config& c) {
 }
 
 void read_log(TomlReader t, Config& c) {
-  c.log_file = beside(t, t.text("file", ""));
+  c.log_file = t.beside(t.text("file", ""));
   c.log_file_bytes = static_cast<std::int64_t>(t.number("megabytes", 0.1, 1000, 4) * 1e6);
   c.log_files = static_cast<int>(t.integer("files", 1, 100, 4));
   t.finish();
@@ -361,13 +305,9 @@ Config parse_config(std::string_view text, const std::filesystem::path& file) {
   c.file = file;
   read_run(t.table("run"), c);
   read_gpu(t.table("gpu"), c);
-  c.rig_file = beside(t, t.text("rig"));
+  c.rig_file = t.beside(t.text("rig"));
   for (auto& camera : t.tables("camera")) c.cameras.push_back(read_camera(std::move(camera)));
-  if (c.cameras.empty() || c.cameras.size() > Rig::kMostCameras)
-    t.fail("camera", fmt::format("1 to {} tables [[camera]] are needed", Rig::kMostCameras));
-  for (const auto& camera : c.cameras)
-    if (camera.source == CameraConfig::Source::v4l2 && c.pace == Pace::fast)
-      t.fail("run.pace", "\"fast\" is for files; camera " + camera.name + " films by the clock");
+  check_cameras(t, c);
   read_sim(t.table("sim"), c);
   c.colour_match = t.flag("colour_match", true);
   read_detector(t.table("detector"), c);

@@ -37,7 +37,8 @@ struct CameraConfig {
   double sim_exposure_stops = 0;
   int sim_drop_every = 0;                                                     // 0: none
   double sim_unplug_after_s = 0, sim_unplug_for_s = 5, sim_hang_after_s = 0;  // after 0 s: never
-  V4l2CameraConfig v4l2;  // what the operator says of it; size 0: as the rig's lens
+  V4l2CameraConfig v4l2;    // what the operator says of it; size 0: as the rig's lens
+  std::string exposure_of;  // v4l2: the camera that decides for this one; empty: it does itself
 };
 
 struct OutputConfig {

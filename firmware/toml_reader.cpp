@@ -185,4 +185,10 @@ void TomlReader::finish() const {
       fail(key.str(), fmt::format("unknown key; known here: {}", fmt::join(asked_, ", ")));
 }
 
+std::filesystem::path TomlReader::beside(const std::string& path) const {
+  if (path.empty()) return {};
+  const std::filesystem::path p(path);
+  return p.is_absolute() ? p : file_.parent_path() / p;
+}
+
 }  // namespace gantry

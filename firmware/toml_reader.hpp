@@ -58,6 +58,8 @@ class TomlReader {
   // Throws a complaint about a key of this table.
   [[noreturn]] void fail(std::string_view key, const std::string& what) const;
 
+  // A relative path is beside the file; nothing stays nothing.
+  std::filesystem::path beside(const std::string& path) const;
   const std::filesystem::path& file() const { return file_; }
   // Every key asked for so far, for the test that keeps the manual and the parser in step.
   const std::set<std::string, std::less<>>& asked() const { return asked_; }

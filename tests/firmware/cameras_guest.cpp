@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdlib>
 #include <ctime>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -182,6 +183,30 @@ TEST(CamerasGuest, OneOfTwoIsEnoughWhereTheConfigurationSaysSo) {
   });
   EXPECT_TRUE(refused.starts_with("camera right: usb-nowhere: no camera is plugged in there"))
       << refused;
+}
+
+// vivid's automatic gain changes every second.
+TEST(CamerasGuest, OneCameraDecidesOnTheExposureOfBoth) {
+  test::Folder folder;
+  const Config config =
+      parse_config(text("duration = 6\ndelay = 0.5",
+                        camera("left", test::kSinglePlanar, "gain = 0\n", 10) +
+                            camera("right", test::kMultiPlanar, "exposure_of = \"left\"\n", 10)),
+                   folder.path() / "film.toml");
+  const test::Knobs left(test::kSinglePlanar), right(test::kMultiPlanar);
+  ASSERT_TRUE(right.set("gain_automatic", 1));
+  Appliance appliance(config);
+  appliance.start();
+  std::set<std::int64_t> gains;
+  while (!appliance.ended()) {
+    clock::sleep_until_ns(clock::now_ns() + 200 * clock::kMillisecond_ns);
+    gains.insert(right.get("gain"));
+    if (appliance.telemetry().cameras[1].captured.read() < 30) continue;
+    EXPECT_EQ(right.get("gain_automatic"), 0);
+    EXPECT_NEAR(static_cast<double>(right.get("gain")), static_cast<double>(left.get("gain")), 2);
+  }
+  appliance.finish();
+  EXPECT_GT(gains.size(), 3u) << "the gain was to change";
 }
 
 TEST(CamerasGuest, TheSameCameraTwiceAndFilmingFastAreRefused) {

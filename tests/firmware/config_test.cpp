@@ -179,5 +179,25 @@ TEST(Config, AStreamKeyComesFromItsFileAndIsNeverShown) {
   EXPECT_TRUE(c.outputs[0].slate) << "a stream shows the slate";
 }
 
+TEST(Config, ACameraThatDecidesTheExposureOfOthersMustBeThere) {
+  const auto refusal = [](const std::string& right) -> std::string {
+    try {
+      parse_config(
+          "rig = \"rig.toml\"\n[[camera]]\nname = \"left\"\nsource = \"v4l2\"\ndevice = \"a\"\n"
+          "[[camera]]\nname = \"right\"\nsource = \"v4l2\"\ndevice = \"b\"\n" +
+              right + "[director]\nmode = \"sweep\"\n[[output]]\npath = \"match.mp4\"\n",
+          "gantry.toml");
+    } catch (const std::runtime_error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(refusal("exposure_of = \"left\"\n"), "");
+  for (const char* nobody : {"right", "middle"})
+    EXPECT_NE(refusal(fmt::format("exposure_of = \"{}\"\n", nobody)).find(nobody),
+              std::string::npos);
+  EXPECT_NE(refusal("exposure_of = \"left\"\ngain = 3.0\n").find("exposure_of"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace gantry

@@ -20,6 +20,7 @@
 #include "hal/camera/v4l2/converter.hpp"
 #include "hal/camera/v4l2/jpeg_decoder.hpp"
 #include "hal/camera/v4l2/session.hpp"
+#include "hal/camera/v4l2/shared_exposure.hpp"
 #include "hal/camera/v4l2/stream.hpp"
 
 namespace gantry {
@@ -38,6 +39,9 @@ struct V4l2CameraConfig {
   ColourMatrix matrix = ColourMatrix::bt709;  // of the surfaces
   ColourRange range = ColourRange::limited;
   v4l2::ControlsConfig controls;
+  // Null: each camera for itself. Else this camera decides, or takes what another has decided.
+  std::shared_ptr<v4l2::SharedExposure> exposure;
+  bool decides_exposure = false;
 };
 
 // capture_ns is the kernel's time stamp, taken to the middle of the exposure where the time of
@@ -91,6 +95,7 @@ class V4l2Camera final : public Camera {
   Status take_direct(const v4l2::Dequeued& picture, CameraFrame& out) noexcept;
   Status take_copied(const v4l2::Dequeued& picture, SurfacePool& pool, CameraFrame& out) noexcept;
   void stamp(const v4l2::Dequeued& picture, CameraFrame& out) noexcept;
+  void share_exposure() noexcept;
   bool direct() const { return door_ == Door::import || door_ == Door::user; }
 
   const V4l2CameraConfig config_;
@@ -118,7 +123,7 @@ class V4l2Camera final : public Camera {
   std::unique_ptr<v4l2::Session> session_;
   std::unique_ptr<v4l2::Stream> stream_;
   std::array<Slot, v4l2::kMostBuffers> slots_;
-  std::int64_t silent_since_ns_ = 0;
+  std::int64_t silent_since_ns_ = 0, exposure_shared_ns_ = 0;
   bool first_picture_ = true;  // of this stream
   std::uint32_t last_sequence_ = 0;
 

@@ -20,6 +20,7 @@ constexpr int kNoBufferPoll_ms = 1;
 constexpr std::int64_t kFirstPicture_ns = 5 * clock::kSecond_ns;
 constexpr std::int64_t kLeastSilence_ns = clock::kSecond_ns;
 constexpr double kSilentIntervals = 10;
+constexpr std::int64_t kShareExposureEvery_ns = clock::kSecond_ns / 2;
 
 v4l2::Target target_of(const Surface& s) {
   v4l2::Target t;
@@ -73,6 +74,7 @@ Status V4l2Camera::capture(SurfacePool& pool, CameraFrame& out) noexcept {
     stamp(picture, out);
     first_picture_ = false;
     told_.clear();
+    share_exposure();
     return direct() ? take_direct(picture, out) : take_copied(picture, pool, out);
   }
 }
@@ -188,6 +190,16 @@ Status V4l2Camera::take_copied(const Dequeued& picture, SurfacePool& pool,
     return Status::device_lost;
   out.ready = slot.read;
   return gpu::flush(queue_);
+}
+
+// Now and then: light does not change faster, and a control costs a USB camera milliseconds.
+void V4l2Camera::share_exposure() noexcept {
+  if (!config_.exposure || silent_since_ns_ < exposure_shared_ns_ + kShareExposureEvery_ns) return;
+  exposure_shared_ns_ = silent_since_ns_;
+  if (config_.decides_exposure)
+    config_.exposure->read(session_->device());
+  else
+    config_.exposure->write(session_->device());
 }
 
 void V4l2Camera::stamp(const Dequeued& picture, CameraFrame& out) noexcept {

@@ -31,6 +31,11 @@ class Knobs {
     }
     return false;
   }
+  std::int64_t get(const std::string& name) const {
+    for (const auto& c : v4l2::list_controls(device_))
+      if (c.name == name) return c.value;
+    return -1;
+  }
   const v4l2::Device& device() const { return device_; }
 
  private:
