@@ -92,7 +92,7 @@ case "$word" in
     need build
     build release -DGANTRY_TESTS=OFF -DGANTRY_BENCH=OFF
     demo_plan
-    exec build/release/gantry run --config firmware/config/demo.toml ;;
+    build/release/gantry run --config firmware/config/demo.toml ;;
   test)
     need build test lint
     peers
@@ -148,6 +148,7 @@ case "$word" in
     tests/boot/boot_image build/image/gantry.img
     tests/boot/update_image build/image ;;
   cross)
+    need make
     make -f Makefile.cross test ;;
   lint)
     need build test lint

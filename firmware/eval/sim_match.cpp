@@ -161,7 +161,7 @@ class Filming {
           std::abs(p.y) < SimPitch::half_width + kFieldMargin &&
           !random_.chance(faults_.person_misses))
         put_person(p, t);
-    const auto ns = [](double s) { return static_cast<std::int64_t>(1e9 * s + 0.5); };
+    const auto ns = [](double s) { return std::llround(1e9 * s); };
     match_.analyses.push_back(
         {ns(t), ns(t + faults_.latency_s), first, match_.boxes.size() - first});
   }

@@ -5,6 +5,7 @@
 // bit. Set-up code: allocates.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -54,7 +55,7 @@ struct Match {
 
   std::size_t frames() const { return frame_count; }
   std::int64_t instant_of(std::size_t frame) const {
-    return static_cast<std::int64_t>(1e9 * static_cast<double>(frame) / frames_per_second + 0.5);
+    return std::llround(1e9 * static_cast<double>(frame) / frames_per_second);
   }
   std::size_t frame_count = 0;
 };
