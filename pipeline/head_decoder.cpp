@@ -77,7 +77,9 @@ void HeadDecoder::decode(std::span<const float* const> outputs, int batch_elemen
 void HeadDecoder::decode_scores(const Anchors& values, NetworkBoxes& boxes) const noexcept {
   // Only the wanted classes' rows are read, in blocks that compilers turn into vector compares;
   // the other classes are looked at where one of them is high.
-  constexpr std::size_t kBlock = 256;
+  constexpr std::size_t kBlock = 64;
+  std::array<std::uint32_t, kTogether> found;
+  std::size_t found_count = 0;
   for (std::size_t begin = 0; begin < anchors_; begin += kBlock) {
     const std::size_t count = std::min(kBlock, anchors_ - begin);
     std::array<std::uint32_t, kBlock> hit{};
@@ -93,25 +95,59 @@ void HeadDecoder::decode_scores(const Anchors& values, NetworkBoxes& boxes) cons
           any |= hit[i] |= row[i * values.anchor_stride] >= least;
     }
     if (!any) continue;
-    for (std::size_t i = 0; i < count; ++i)
-      if (hit[i]) add_best(values, begin + i, 4, 1, boxes);
+    if (found_count + count > kTogether) {
+      add_best_of(values, std::span(found).first(found_count), boxes);
+      found_count = 0;
+    }
+    for (std::size_t i = 0; i < count; ++i) {  // no branch: hits follow no pattern
+      found[found_count] = static_cast<std::uint32_t>(begin + i);
+      found_count += hit[i];
+    }
   }
+  add_best_of(values, std::span(found).first(found_count), boxes);
+}
+
+// Class by class: anchors that are neighbours lie in one cache line, the classes of an anchor in
+// pages far apart, which is why later rows are asked for ahead.
+void HeadDecoder::add_best_of(const Anchors& values, std::span<const std::uint32_t> anchors,
+                              NetworkBoxes& boxes) const noexcept {
+  constexpr std::uint32_t kAhead = 8;
+  std::array<float, kTogether> score;
+  std::array<std::uint32_t, kTogether> best{};
+  const auto classes = static_cast<std::uint32_t>(classes_);
+  for (std::size_t i = 0; i < anchors.size(); ++i) score[i] = values.at(anchors[i], 4);
+  for (std::uint32_t c = 1; c < classes; ++c) {
+    const float* row = values.data + (4 + c) * values.channel_stride;
+    const float* later =
+        values.data + (4 + std::min(c + kAhead, classes - 1)) * values.channel_stride;
+    for (std::size_t i = 0; i < anchors.size(); ++i) {
+      const std::size_t at = anchors[i] * values.anchor_stride;
+      __builtin_prefetch(later + at);
+      if (row[at] > score[i]) score[i] = row[at], best[i] = c;
+    }
+  }
+  for (std::size_t i = 0; i < anchors.size(); ++i)
+    add_class(values, anchors[i], best[i], score[i], boxes);
 }
 
 void HeadDecoder::decode_objectness(const Anchors& values, NetworkBoxes& boxes) const noexcept {
   for (std::size_t a = 0; a < anchors_; ++a)
     if (const float objectness = values.at(a, 4); objectness >= least_confidence_)
-      add_best(values, a, 5, objectness, boxes);
+      add_best(values, a, objectness, boxes);
 }
 
-void HeadDecoder::add_best(const Anchors& values, std::size_t anchor, std::size_t first,
-                           float objectness, NetworkBoxes& boxes) const noexcept {
+void HeadDecoder::add_best(const Anchors& values, std::size_t anchor, float objectness,
+                           NetworkBoxes& boxes) const noexcept {
   std::size_t best = 0;
   for (std::size_t c = 1; c < static_cast<std::size_t>(classes_); ++c)
-    if (values.at(anchor, first + c) > values.at(anchor, first + best)) best = c;
-  if (wanted_of_class_[best] < 0) return;
-  const Wanted& w = wanted_[static_cast<std::size_t>(wanted_of_class_[best])];
-  const float confidence = objectness * values.at(anchor, first + best);
+    if (values.at(anchor, 5 + c) > values.at(anchor, 5 + best)) best = c;
+  add_class(values, anchor, best, objectness * values.at(anchor, 5 + best), boxes);
+}
+
+void HeadDecoder::add_class(const Anchors& values, std::size_t anchor, std::size_t network_class,
+                            float confidence, NetworkBoxes& boxes) const noexcept {
+  if (wanted_of_class_[network_class] < 0) return;
+  const Wanted& w = wanted_[static_cast<std::size_t>(wanted_of_class_[network_class])];
   if (!(confidence >= w.confidence)) return;
   const NetworkBox box{values.at(anchor, 0), values.at(anchor, 1),       values.at(anchor, 2),
                        values.at(anchor, 3), std::min(confidence, 1.0f), w.object};

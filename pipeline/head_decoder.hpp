@@ -104,7 +104,8 @@ class HeadDecoder {
               NetworkBoxes& boxes) const noexcept;
 
  private:
-  struct Anchors {  // where a rank 3 output keeps its values
+  static constexpr std::size_t kTogether = 1024;  // anchors whose classes are compared at once
+  struct Anchors {                                // where a rank 3 output keeps its values
     const float* data = nullptr;
     std::size_t anchor_stride = 1, channel_stride = 1;
     float at(std::size_t anchor, std::size_t channel) const {
@@ -126,9 +127,14 @@ class HeadDecoder {
                   std::size_t mapping, NetworkBoxes& boxes) const noexcept;
   void decode_centres(std::span<const float* const> outputs, std::size_t batch_element,
                       NetworkBoxes& boxes) const noexcept;
-  // Adds the box of one anchor if its best class is wanted. `first`: the channel of class 0.
-  void add_best(const Anchors& values, std::size_t anchor, std::size_t first, float objectness,
+  // Add the boxes of anchors whose best class is wanted: of at most kTogether by their scores, of one by
+  // its objectness too, and of one whose best class and confidence are known.
+  void add_best_of(const Anchors& values, std::span<const std::uint32_t> anchors,
+                   NetworkBoxes& boxes) const noexcept;
+  void add_best(const Anchors& values, std::size_t anchor, float objectness,
                 NetworkBoxes& boxes) const noexcept;
+  void add_class(const Anchors& values, std::size_t anchor, std::size_t network_class,
+                 float confidence, NetworkBoxes& boxes) const noexcept;
   NetworkBox ungrid(NetworkBox box, std::size_t anchor) const noexcept;
 
   Head head_;

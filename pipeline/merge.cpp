@@ -1,4 +1,4 @@
-// Greedy suppression over vertical strips, repeated while pieces grow together.
+// Greedy suppression over strips, repeated while pieces grow together.
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/merge.hpp"
 
@@ -13,6 +13,7 @@
 namespace gantry {
 namespace {
 
+constexpr float kRowHeight = 48;    // pixels; rows below the last strip's share it
 constexpr float kGap = 6;           // pixels: pieces this near on both sides of a border touch
 constexpr float kAgreement = 0.5f;  // of the pieces' extents along the border, over their union
 
@@ -68,7 +69,7 @@ bool grow(Candidate& box, const Candidate& other) {
 CandidateMerge::CandidateMerge(int panorama_width,
                                const std::array<MergeLimits, kObjectClasses>& limits)
     : limits_(limits),
-      columns_per_pixel_(static_cast<float>(kColumns) / static_cast<float>(panorama_width)) {
+      columns_per_pixel_(static_cast<float>(kStrips) / static_cast<float>(panorama_width)) {
   for (const MergeLimits& l : limits)
     if (!(l.iou > 0 && l.iou <= 1 && l.ios > 0 && l.ios <= 1))
       throw std::invalid_argument(
@@ -93,21 +94,29 @@ bool CandidateMerge::same_object(const Candidate& a, const Candidate& b,
 
 std::size_t CandidateMerge::column(float x) const noexcept {
   return static_cast<std::size_t>(
-      std::clamp(x * columns_per_pixel_, 0.0f, static_cast<float>(kColumns - 1)));
+      std::clamp(x * columns_per_pixel_, 0.0f, static_cast<float>(kStrips - 1)));
+}
+
+std::size_t CandidateMerge::row(float y) const noexcept {
+  return static_cast<std::size_t>(
+      std::clamp(y * (1 / kRowHeight), 0.0f, static_cast<float>(kStrips - 1)));
 }
 
 void CandidateMerge::enter(std::size_t index, const Candidate& c) noexcept {
-  for (std::size_t i = column(c.left); i <= column(c.right); ++i)
-    strips_[i][index / 64] |= std::uint64_t{1} << (index % 64);
+  const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+  for (std::size_t i = column(c.left); i <= column(c.right); ++i) columns_[i][index / 64] |= bit;
+  for (std::size_t i = row(c.top); i <= row(c.bottom); ++i) rows_[i][index / 64] |= bit;
 }
 
 int CandidateMerge::find(std::span<const Candidate> kept, const Candidate& c,
                          Scope scope) const noexcept {
-  const std::size_t first = column(c.left - kGap), last = column(c.right + kGap);
+  const std::size_t left = column(c.left - kGap), right = column(c.right + kGap);
+  const std::size_t top = row(c.top - kGap), bottom = row(c.bottom + kGap);
   for (std::size_t w = 0; w * 64 < kept.size(); ++w) {
-    std::uint64_t bits = 0;
-    for (std::size_t i = first; i <= last; ++i) bits |= strips_[i][w];
-    for (; bits; bits &= bits - 1) {
+    std::uint64_t beside = 0, level = 0;
+    for (std::size_t i = left; i <= right; ++i) beside |= columns_[i][w];
+    for (std::size_t i = top; i <= bottom; ++i) level |= rows_[i][w];
+    for (std::uint64_t bits = beside & level; bits; bits &= bits - 1) {
       const std::size_t index = w * 64 + static_cast<std::size_t>(std::countr_zero(bits));
       if (same_object(kept[index], c, scope)) return static_cast<int>(index);
     }
@@ -117,7 +126,8 @@ int CandidateMerge::find(std::span<const Candidate> kept, const Candidate& c,
 
 bool CandidateMerge::pass(Result& result, Scope scope) noexcept {
   const std::span<Candidate> candidates = result.kept;
-  for (Kept& k : strips_) k = {};
+  columns_ = {};
+  rows_ = {};
   std::size_t count = 0;
   bool grown = false;
   for (std::size_t i = 0; i < candidates.size(); ++i) {

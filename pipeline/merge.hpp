@@ -49,7 +49,7 @@ class CandidateMerge {
  private:
   // More than Detections hold: before tiles are compared, an object may be there several times.
   static constexpr std::size_t kMostKept = 2 * Detections::kCapacity;
-  static constexpr std::size_t kColumns = 64, kWords = kMostKept / 64;
+  static constexpr std::size_t kStrips = 64, kWords = kMostKept / 64;
   enum class Scope { within_tiles, across_tiles };
   using Kept = std::array<std::uint64_t, kWords>;  // one bit per kept box
 
@@ -58,14 +58,15 @@ class CandidateMerge {
   int find(std::span<const Candidate> kept, const Candidate& c, Scope scope) const noexcept;
   void enter(std::size_t index, const Candidate& c) noexcept;
   std::size_t column(float x) const noexcept;
+  std::size_t row(float y) const noexcept;
   // Over the strongest first. Returns whether boxes grew; they may now meet others.
   bool pass(Result& result, Scope scope) noexcept;
 
   std::array<MergeLimits, kObjectClasses> limits_;
   float columns_per_pixel_;
-  // Which kept boxes reach into each vertical strip of the panorama, so that a candidate is
-  // compared with its neighbours alone.
-  std::array<Kept, kColumns> strips_{};
+  // Which kept boxes reach into each strip of the panorama, so that a candidate is compared with
+  // its neighbours alone.
+  std::array<Kept, kStrips> columns_{}, rows_{};
 };
 
 }  // namespace gantry

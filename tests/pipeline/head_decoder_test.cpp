@@ -141,6 +141,35 @@ TEST(HeadDecoder, AClassThatIsNotMappedWinsWhereItIsHigher) {
   EXPECT_TRUE(run(decoder, {t.values.data()}, 1).empty());
 }
 
+TEST(HeadDecoder, EveryClassCompetesWhereThousandsOfAnchorsAreHigh) {
+  for (const bool channels_first : {true, false}) {
+    Tensor t(3000, 4 + 5, channels_first);
+    std::mt19937 random(3);
+    std::uniform_real_distribution<float> unit(0, 1);
+    std::vector<NetworkBox> want;
+    for (std::size_t a = 0; a < t.anchors; ++a) {
+      const NetworkBox box{unit(random) * 300, unit(random) * 180, 10, 20, 0, {}};
+      put_box(t, {box, a, 0});
+      for (std::size_t c = 0; c < 5; ++c)  // 2 is not mapped and mostly the highest
+        t.at(a, 4 + c) = c == 2 ? 0.95f + 0.05f * unit(random) : 0.5f + 0.48f * unit(random);
+      std::size_t best = 0;
+      for (std::size_t c = 1; c < 5; ++c)
+        if (t.at(a, 4 + c) > t.at(a, 4 + best)) best = c;
+      for (const ClassMapping& m : kFive)
+        if (static_cast<std::size_t>(m.network) == best) {
+          want.push_back(box);
+          want.back().confidence = t.at(a, 4 + best);
+          want.back().object = m.object;
+        }
+    }
+    ASSERT_GT(want.size(), 100u);
+    ASSERT_LT(want.size(), NetworkBoxes::kCapacity);
+    const HeadTensor head = t.head("output0");
+    const HeadDecoder decoder(Head::yolov8, {&head, 1}, 320, 192, kFive, kLeast);
+    expect_same(run(decoder, {t.values.data()}, 1), want);
+  }
+}
+
 TEST(HeadDecoder, Yolov5MultipliesObjectness) {
   Tensor t(3 * kCells, 5 + 5, false);
   const auto known = known_boxes(3 * kCells, 200, 2);

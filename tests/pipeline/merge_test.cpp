@@ -130,6 +130,43 @@ TEST(Merge, DoesNotDependOnTheOrderAndChangesNothingTheSecondTime) {
   }
 }
 
+float shared_area(const Candidate& a, const Candidate& b) {
+  return std::max(0.0f, std::min(a.right, b.right) - std::max(a.left, b.left)) *
+         std::max(0.0f, std::min(a.bottom, b.bottom) - std::max(a.top, b.top));
+}
+
+float area(const Candidate& c) {
+  return (c.right - c.left) * (c.bottom - c.top);
+}
+
+TEST(Merge, ComparesAllNeighboursWhereverTheyLie) {
+  // Small and large ones, beyond the panorama's edges too, against every box compared with each.
+  std::mt19937 random(11);
+  std::uniform_real_distribution<float> place(-200, 6500), size(3, 9);
+  std::vector<Candidate> all;
+  for (int i = 0; i < 400; ++i) {
+    const float x = place(random), y = place(random), w = std::exp(size(random) * 0.75f);
+    for (int k = 0; k < 3; ++k)
+      all.push_back(box(x + 0.003f * static_cast<float>(random() % 100) * w,
+                        y + 0.003f * static_cast<float>(random() % 100) * w, w, w, 0));
+  }
+  std::shuffle(all.begin(), all.end(), random);
+  for (std::size_t i = 0; i < all.size(); ++i)
+    all[i].confidence = static_cast<float>(i + 1) / static_cast<float>(all.size());
+  std::vector<Candidate> sorted = all, want;
+  std::ranges::sort(sorted, std::greater<>(), &Candidate::confidence);
+  const float iou = kLimits[static_cast<std::size_t>(ObjectClass::person)].iou;
+  for (const Candidate& c : sorted)
+    if (std::ranges::none_of(want, [&](const Candidate& k) {
+          const float shared = shared_area(k, c);
+          return shared > 0 && shared >= iou * (area(k) + area(c) - shared);
+        }))
+      want.push_back(c);
+  ASSERT_GT(want.size(), 200u);
+  ASSERT_LT(want.size(), Detections::kCapacity);
+  EXPECT_TRUE(equal(merged(all), want));
+}
+
 TEST(Merge, ManyObjectsOverflowCountedTheWeakestFirst) {
   std::vector<Candidate> grid;
   for (int i = 0; i < 3000; ++i)
