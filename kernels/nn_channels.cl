@@ -4,8 +4,13 @@
 #ifndef WARPS
 #define WARPS 1
 #endif
+#ifndef RESIDUAL
+#define RESIDUAL 0
+#endif
 #ifndef FUNCTION
 #define FUNCTION 0
+#endif
+#ifndef RUN
 #define KERNEL_Y 1
 #define KERNEL_X 1
 #define STRIDE_X 1
@@ -115,16 +120,29 @@ __kernel void copy(__global const half* restrict x, int x_at, int x_outer, int x
       load16(x + x_at + image * x_outer + row * x_middle + place * x_inner + chunk * 8, 1);
 }
 
-// The table says which input row each output row takes, then which column each column.
+// The table says which input row each output row takes, then which column each column. With RESIDUAL
+// another image is added, and the sum goes through FUNCTION.
 __kernel void resize_nearest(__global const half* restrict x, int x_at, int x_image, int x_row,
                              int x_pixel, __global half* y, int y_at, int y_image, int y_row,
-                             int y_pixel, int height, int width, int chunks,
-                             __global const int* restrict tables, int table_at) {
+                             int y_pixel, __global const half* residual, int residual_at,
+                             int residual_image, int residual_row, int residual_pixel, int height,
+                             int width, int chunks, __global const int* restrict tables,
+                             int table_at, float alpha, float beta) {
   PLACE
   if (place >= width) return;
   const int in = tables[table_at + row], column = tables[table_at + height + place];
-  *(__global uint4*)(y + y_at + image * y_image + row * y_row + place * y_pixel + chunk * 8) =
-      load16(x + x_at + image * x_image + in * x_row + column * x_pixel + chunk * 8, 1);
+  uint4 v = load16(x + x_at + image * x_image + in * x_row + column * x_pixel + chunk * 8, 1);
+#if RESIDUAL
+  float sums[8], more[8];
+  unpack8(v, sums);
+  unpack8(*(__global const uint4*)(residual + residual_at + image * residual_image +
+                                   row * residual_row + place * residual_pixel + chunk * 8),
+          more);
+#pragma unroll
+  for (int c = 0; c < 8; ++c) sums[c] = activated(FUNCTION, sums[c] + more[c], alpha, beta);
+  v = pack8(sums);
+#endif
+  *(__global uint4*)(y + y_at + image * y_image + row * y_row + place * y_pixel + chunk * 8) = v;
 }
 
 // The head of YOLOv8 and its successors: the expected distance of each side over 16 bins, boxes by

@@ -2,12 +2,15 @@
 // padding.
 //
 // A table holds `rank` sizes, then `rank` strides for each operand in the order of the arguments, the
-// output last. One item does kChunk elements of the last dimension: global id 0 counts these chunks,
+// output last. One item does CHUNK elements of the last dimension: global id 0 counts these chunks,
 // global id 1 all other dimensions.
 // SPDX-License-Identifier: Apache-2.0
 #include "nn_math.clh"
 
-#define kChunk 256
+// A core's share; where items beside each other share a load, as on GPUs, one vector.
+#ifndef CHUNK
+#define CHUNK 256
+#endif
 
 // Operands 0, 1, … of unary, turn and binary are fp16 where HALF0, HALF1, … are defined.
 #ifdef HALF0
@@ -98,7 +101,7 @@ WIDE __kernel void unary(__global const element0* x, int x_at, __global element1
   int at[2] = {x_at, y_at};
   locate(table, rank, 2, (int)get_global_id(1), at);
   const int size = table[rank - 1], sx = table[2 * rank - 1], sy = table[3 * rank - 1];
-  const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, size);
+  const int begin = (int)get_global_id(0) * CHUNK, end = min(begin + CHUNK, size);
   for (int i = begin; i < end; i += VEC) {
     const vfloat v = load0(x + at[0] + i * sx, sx, end - i);
     store1(apply(function, v, alpha, beta), y + at[1] + i * sy, sy, end - i);
@@ -106,7 +109,7 @@ WIDE __kernel void unary(__global const element0* x, int x_at, __global element1
 }
 
 // A copy whose input runs along the last but one dimension while its output runs along the last: VEC
-// rows are read at once and turned. The table is that of unary. Global ids: run of kChunk elements of
+// rows are read at once and turned. The table is that of unary. Global ids: run of CHUNK elements of
 // the last dimension, VEC elements of the last but one, all other dimensions.
 WIDE __kernel void turn(__global const element0* x, int x_at, __global element1* y, int y_at,
                         __global const int* tables, int table_at, int rank) {
@@ -116,7 +119,7 @@ WIDE __kernel void turn(__global const element0* x, int x_at, __global element1*
   int at[2] = {x_at, y_at};
   locate(table, rank, 2, (int)get_global_id(2) * rows + first, at);
   const int sx = table[2 * rank - 1], row_y = table[3 * rank - 2];
-  const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, size);
+  const int begin = (int)get_global_id(0) * CHUNK, end = min(begin + CHUNK, size);
   const int wanted = min(VEC, rows - first);
   float square[VEC][VEC];
   for (int i = begin; i < end; i += VEC) {
@@ -137,7 +140,7 @@ WIDE __kernel void binary(__global const element0* a, int a_at, __global const e
   locate(table, rank, 3, (int)get_global_id(1), at);
   const int size = table[rank - 1];
   const int sa = table[2 * rank - 1], sb = table[3 * rank - 1], sy = table[4 * rank - 1];
-  const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, size);
+  const int begin = (int)get_global_id(0) * CHUNK, end = min(begin + CHUNK, size);
   for (int i = begin; i < end; i += VEC) {
     const vfloat u = load0(a + at[0] + i * sa, sa, end - i);
     const vfloat v = load1(b + at[1] + i * sb, sb, end - i);
@@ -154,7 +157,7 @@ __kernel void where(__global const float* c, int c_at, __global const float* a, 
   const int size = table[rank - 1];
   const int sc = table[2 * rank - 1], sa = table[3 * rank - 1], sb = table[4 * rank - 1],
             sy = table[5 * rank - 1];
-  const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, size);
+  const int begin = (int)get_global_id(0) * CHUNK, end = min(begin + CHUNK, size);
   for (int i = begin; i < end; ++i)
     y[at[3] + i * sy] = c[at[0] + i * sc] != 0.0f ? a[at[1] + i * sa] : b[at[2] + i * sb];
 }
@@ -166,7 +169,7 @@ __kernel void pad(__global const float* x, int x_at, __global float* y, int y_at
   __global const int* table = tables + table_at;
   int rest = (int)get_global_id(1), from = x_at, to = y_at;
   int outside_rows = 0;
-  const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, table[rank - 1]);
+  const int begin = (int)get_global_id(0) * CHUNK, end = min(begin + CHUNK, table[rank - 1]);
   for (int d = rank - 2; d >= 0; --d) {
     const int o = rest % table[d], size = table[3 * rank + d];
     rest /= table[d];

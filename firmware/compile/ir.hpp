@@ -149,6 +149,8 @@ struct Resize {
   Rounding rounding = Rounding::round_prefer_floor;
   std::int64_t size[2] = {0, 0};  // of the output: y, x
   float scale[2] = {1, 1};        // output over input
+  // Of the sum with a second input, where recognise() found one: an image like the output.
+  Activation activation;
 };
 struct Concat {
   std::int64_t axis = 0;

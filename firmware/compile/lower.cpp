@@ -17,12 +17,12 @@ namespace gantry::compile {
 namespace {
 
 constexpr Target kTargets[] = {
-    {"cpu", "nn_conv", 16, 8, 3, true, false},
-    {"gpu", "nn_conv", 4, 8, 1, false, false},
-    {"nvidia", "nn_conv", 4, 8, 1, false, true},
+    {"cpu", "nn_conv", 16, 8, 3, 256, true, false},
+    {"gpu", "nn_conv", 4, 8, 1, 4, false, false},
+    {"nvidia", "nn_conv", 4, 8, 1, 4, false, true},
 };
 
-constexpr std::int64_t kChunk = 256;          // of kernels/nn_elementwise.cl and nn_window.cl
+constexpr std::int64_t kChunk = 256;          // of kernels/nn_window.cl
 constexpr std::size_t kWeightAlignment = 64;  // bytes
 constexpr std::uint64_t kGroup = 64;          // items of a work-group where each does one element
 
@@ -197,6 +197,7 @@ Plan::Step& Lowering::step(const Launch& launch, const Operand& made,
   s.options = fmt::format("-DVEC={}", target_.vector);
   if (s.family == target_.convolutions)
     s.options += fmt::format(" -DCO={} -DUNITS={}", target_.channels, target_.units);
+  if (s.family == "nn_elementwise") s.options += fmt::format(" -DCHUNK={}", target_.chunk);
   s.options += launch.options;
   s.kernel = launch.kernel;
   s.dimensions = static_cast<std::uint32_t>(launch.global.size());

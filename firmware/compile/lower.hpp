@@ -93,7 +93,7 @@ Loops merge_dimensions(const Shape& sizes, std::vector<Shape> strides);
 std::vector<float> bias_of(const Lowering& l, int value, std::int64_t channels);
 // Input rows that output rows take, then input columns: a resize by nearest neighbours.
 std::vector<std::int64_t> nearest_places(const Resize& op, const Shape& in, const Shape& out);
-// Items that share `n` elements of an innermost dimension: kChunk of the kernels each.
+// Items that share `n` elements of an innermost dimension: kChunk of kernels/nn_window.cl each.
 std::int64_t chunks(std::int64_t n);
 // Strides of an operand that broadcasts to `to`.
 Shape broadcast_strides(const Operand& operand, const Shape& to);

@@ -8,8 +8,13 @@
 namespace gantry::compile {
 namespace {
 
-std::vector<std::int64_t> chunks_of(const Loops& loops) {
-  return {chunks(loops.inner), loops.outer};
+std::int64_t inner_items(const Lowering& l, const Loops& loops) {
+  const std::int64_t chunk = l.target().chunk;
+  return (loops.inner + chunk - 1) / chunk;
+}
+
+std::vector<std::int64_t> chunks_of(const Lowering& l, const Loops& loops) {
+  return {inner_items(l, loops), loops.outer};
 }
 
 // Where the output runs along the last dimension and the input along another, that other one is moved
@@ -55,16 +60,17 @@ void lower_unary(Lowering& l, const Node& node, const Activation& a) {
                        vector = l.target().vector;
     l.step({"nn_elementwise",
             "turn",
-            {chunks(loops.inner), (rows + vector - 1) / vector, loops.outer / rows},
+            {inner_items(l, loops), (rows + vector - 1) / vector, loops.outer / rows},
             Lowering::Items::tiles,
             0,
             halves(l, {x, y})},
            y, {x, y, l.table(loops.table), loops.rank});
     return;
   }
-  l.step(
-      {"nn_elementwise", "unary", chunks_of(loops), Lowering::Items::tiles, 0, halves(l, {x, y})},
-      y, {x, y, l.table(loops.table), loops.rank, static_cast<int>(a.function), a.alpha, a.beta});
+  l.step({"nn_elementwise", "unary", chunks_of(l, loops), Lowering::Items::tiles, 0,
+          halves(l, {x, y})},
+         y,
+         {x, y, l.table(loops.table), loops.rank, static_cast<int>(a.function), a.alpha, a.beta});
 }
 
 void lower_binary(Lowering& l, const Node& node, const Binary& op) {
@@ -72,7 +78,7 @@ void lower_binary(Lowering& l, const Node& node, const Binary& op) {
                 y = l.operand(node.outputs[0]);
   const Loops loops = merge_dimensions(
       y.shape, {broadcast_strides(a, y.shape), broadcast_strides(b, y.shape), y.strides});
-  l.step({"nn_elementwise", "binary", chunks_of(loops), Lowering::Items::tiles, 0,
+  l.step({"nn_elementwise", "binary", chunks_of(l, loops), Lowering::Items::tiles, 0,
           halves(l, {a, b, y})},
          y, {a, b, y, l.table(loops.table), loops.rank, static_cast<int>(op.combine)});
 }
@@ -83,7 +89,7 @@ void lower_where(Lowering& l, const Node& node) {
   const Loops loops =
       merge_dimensions(y.shape, {broadcast_strides(c, y.shape), broadcast_strides(a, y.shape),
                                  broadcast_strides(b, y.shape), y.strides});
-  l.step({"nn_elementwise", "where", chunks_of(loops), Lowering::Items::tiles}, y,
+  l.step({"nn_elementwise", "where", chunks_of(l, loops), Lowering::Items::tiles}, y,
          {c, a, b, y, l.table(loops.table), loops.rank});
 }
 
@@ -97,7 +103,7 @@ void lower_pad(Lowering& l, const Node& node, const Pad& op) {
                     y.shape.back(),
                     count(y.shape) / y.shape.back(),
                     {}};
-  l.step({"nn_elementwise", "pad", chunks_of(loops), Lowering::Items::tiles}, y,
+  l.step({"nn_elementwise", "pad", chunks_of(l, loops), Lowering::Items::tiles}, y,
          {x, y, l.table(table), loops.rank, static_cast<int>(op.mode), op.value});
 }
 

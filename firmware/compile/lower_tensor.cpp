@@ -244,18 +244,22 @@ void lower_channels_pool(Lowering& l, const Node& node, const Pool& op) {
 
 void lower_channels_resize(Lowering& l, const Node& node, const Resize& op) {
   const Operand x = l.operand(node.inputs[0]), y = l.operand(node.outputs[0]);
+  const bool has_residual = node.inputs.size() > 1;
+  const Operand residual = has_residual ? l.operand(node.inputs[1]) : y;
   const std::int64_t chunks = x.shape[1] / kChunk;
   std::vector<KernelArgument> arguments;
-  add_image(arguments, x);
-  add_image(arguments, y);
+  for (const Operand& o : {x, y, residual}) add_image(arguments, o);
   arguments.insert(arguments.end(), {y.shape[2], y.shape[3], chunks});
   arguments.emplace_back(l.table(nearest_places(op, x.shape, y.shape)));
+  arguments.insert(arguments.end(), {op.activation.alpha, op.activation.beta});
   l.step({"nn_channels",
           "resize_nearest",
           {rounded_up(chunks * y.shape[3], kGroup), y.shape[2], y.shape[0]},
           Lowering::Items::groups,
           0,
-          {},
+          has_residual
+              ? fmt::format(" -DRESIDUAL=1 -DFUNCTION={}", static_cast<int>(op.activation.function))
+              : "",
           {kGroup, 1, 1}},
          y, arguments);
 }

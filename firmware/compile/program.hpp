@@ -20,6 +20,7 @@ struct Target {
   int vector;                // VEC
   int channels;              // CO: output channels of a convolution's tile
   int units;                 // UNITS: vectors of columns of a convolution's tile
+  int chunk;                 // CHUNK: elements of an item of kernels/nn_elementwise.cl
   bool one_item_groups;      // a tile fills a core: work-groups of one item
   bool channels_last;        // images are fp16 with their channels together: kernels/nn_tensor.cl
 };

@@ -35,7 +35,7 @@ Reach strided(const IntTable& t, std::int64_t from, std::int64_t rank, std::int6
 
 // Chunks of the first dimension are counted in ints.
 void check_chunks(const Arguments& a) {
-  bounded_product({a.items(0), kChunk});
+  bounded_product({a.items(0), a.option("CHUNK", kChunk)});
 }
 
 void element_wise(Arguments& a, int inputs) {

@@ -134,6 +134,31 @@ TEST(Tensor, JoinsResidualsPoolsAndUpsamplingAgree) {
   expect_agreement(cases.model, {image});
 }
 
+// Pyramids: what is enlarged is added in one step, with the function behind it, on either side of the
+// sum; what more than one reads stays a tensor of its own.
+TEST(Tensor, SumsWithEnlargedImagesAreOneStep) {
+  Random r(6);
+  Cases cases;
+  const Tensor image = r.tensor({2, 16, 12, 20}, -1, 1);
+  const std::string fine = add(cases, r, cases.input(image), {16, 24, 3, 1, 1, false});
+  const std::string coarse = add(cases, r, fine, {24, 24, 3, 2, 1, false});
+  const auto twice = [&] {
+    const std::string up = cases.node("Resize", {coarse, "", "", cases.integers({2, 24, 12, 20})});
+    cases.model.set("mode", "nearest").set("coordinate_transformation_mode", "asymmetric");
+    cases.model.set("nearest_mode", "floor");
+    return up;
+  };
+  const std::string a = cases.node("Relu", {cases.node("Add", {twice(), fine})});
+  const std::string sum = cases.node("Add", {fine, twice()});
+  const std::string b = cases.node("Add", {sum, cases.node("Relu", {sum})});
+  cases.model.output(add(cases, r, a, {24, 8, 1, 1, 1, false}));
+  cases.model.output(add(cases, r, b, {24, 8, 1, 1, 1, false}));
+  expect_agreement(cases.model, {image});
+  EXPECT_EQ(steps_of(cases.model, "nn_channels"), 2);
+  // relu(sum), sum + relu(sum), and both outputs to fp32.
+  EXPECT_EQ(steps_of(cases.model, "nn_elementwise"), 4);
+}
+
 // What fp16 takes from the weights of a filter must not add up where all pixels are alike: filters
 // whose weights sum to nothing, on a picture of one colour, within its border.
 double largest_on_flat_picture(std::int64_t inputs, std::int64_t outputs) {
