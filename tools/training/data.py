@@ -1,5 +1,6 @@
 """Pictures of `gantry sim --training` on the GPU, and what is done to them before they are learnt."""
 # SPDX-License-Identifier: Apache-2.0
+import functools
 import json
 import math
 import os
@@ -54,8 +55,9 @@ class Pool:
     def draw(self, batch):
         """Indices of pictures: half of them at random, half the more often the harder they are."""
         even = torch.randint(self.count, (batch // 2,), device=self.device)
-        hard = torch.multinomial(self.hardness[:self.count], batch - len(even))
-        return torch.cat((even, hard))
+        # As torch.multinomial draws, which waits for the device.
+        late = torch.rand(self.count, device=self.device).log() / self.hardness[:self.count]
+        return torch.cat((even, late.topk(min(self.count, batch - len(even))).indices))
 
     def learnt(self, index, losses):
         """`losses`: of the scores, per picture."""
@@ -94,7 +96,7 @@ def whole(pictures):
 def cropped(pictures, objects):
     """A window of each picture at its own scale, maybe mirrored, CROP x CROP."""
     n, size, device = len(pictures), pictures.shape[2], pictures.device
-    native = chance(n, 0.45, device)
+    native = chance(n, 0.6, device)
     scale = torch.where(native, torch.ones(n, device=device),
                         torch.exp(uniform(n, math.log(0.6), math.log(1.9), device)))
     window = CROP / scale
@@ -145,33 +147,35 @@ def filtered(x, kernels):
     return out.reshape(n, c, h, w)
 
 
-DCT = torch.tensor([[math.sqrt((1 if k == 0 else 2) / 8) * math.cos(math.pi * (2 * i + 1) * k / 16)
-                     for i in range(8)] for k in range(8)])
+@functools.lru_cache
+def block_transform(device):
+    """The 8 x 8 cosine transform, from RGB to luma and colour differences, and back."""
+    cosines = torch.tensor([[math.sqrt((1 if k == 0 else 2) / 8) * math.cos(math.pi * (2 * i + 1) * k / 16)
+                             for i in range(8)] for k in range(8)])
+    colours = torch.tensor([[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]])
+    k = torch.arange(8).float()
+    coarser = (1 + 0.6 * (k[:, None, None] + k[None, None, :])) * torch.tensor(
+        [1.0, 2.0, 2.0]).reshape(1, 3, 1, 1, 1, 1)
+    return [t.to(device) for t in (cosines, colours, torch.linalg.inv(colours), coarser)]
 
 
 def compressed(x, strength):
     """What block transforms leave of a picture; `strength` [n]: quantiser step, of 0...1 values."""
     n, c, h, w = x.shape
-    d = DCT.to(x.device)
-    matrix = torch.tensor([[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]],
-                          device=x.device)
-    ycc = torch.einsum("rc,nchw->nrhw", matrix, x)
-    blocks = ycc.reshape(n, c, h // 8, 8, w // 8, 8)
-    f = torch.einsum("ki,ncaibj,lj->ncakbl", d, blocks, d)
-    k = torch.arange(8, device=x.device).float()
-    step = 1 + 0.6 * (k[:, None, None] + k[None, None, :])  # [8, 1, 8]
-    step = step * strength.reshape(n, 1, 1, 1, 1, 1)
-    colour = torch.tensor([1.0, 2.0, 2.0], device=x.device).reshape(1, 3, 1, 1, 1, 1)
-    step = step * colour
+    cosines, colours, back, coarser = block_transform(x.device)
+    blocks = torch.einsum("rc,nchw->nrhw", colours, x).reshape(n, c, h // 8, 8, w // 8, 8)
+    f = torch.einsum("ki,ncaibj,lj->ncakbl", cosines, blocks, cosines)
+    step = coarser * strength.reshape(n, 1, 1, 1, 1, 1)
     f = (f / step).round() * step
-    back = torch.einsum("ki,ncakbl,lj->ncaibj", d, f, d).reshape(n, c, h, w)
-    return torch.einsum("rc,nchw->nrhw", torch.linalg.inv(matrix), back)
+    blocks = torch.einsum("ki,ncakbl,lj->ncaibj", cosines, f, cosines)
+    return torch.einsum("rc,nchw->nrhw", back, blocks.reshape(n, c, h, w))
 
 
 def photographed(x):
-    """Lens, sensor, processing and compression of any camera. Pictures come in no order: what only
-    a part of them shall undergo is done to the first or the last ones."""
-    n, device = len(x), x.device
+    """Lens, sensor, processing and compression of any camera; three of ten stay as they are rendered.
+    Pictures come in no order: what only a part of them shall undergo is done to the first or the last
+    ones."""
+    n, device, rendered = len(x), x.device, x
     column = lambda v: v.reshape(-1, 1, 1, 1)
     pick = lambda probability, low, high: torch.where(
         chance(n, probability, device), uniform(n, low, high, device), torch.zeros(n, device=device))
@@ -200,21 +204,20 @@ def photographed(x):
                             torch.ones(half, device=device))
     some = x[from_:to]
     x[from_:to] = some + (some - filtered(some, halo)) * column(uniform(half, 0.1, 2.2, device))
-    mixed = torch.randperm(n, device=device)[:half]
+    mixed = torch.rand(n, device=device).argsort()[:half]
     x[mixed] = compressed(x[mixed], torch.exp(uniform(half, -5.3, -2.6, device)))
-    return x.clamp(0, 1)
+    return torch.where(column(chance(n, 0.3, device)), rendered, x.clamp(0, 1))
 
 
-def enlarged(x):
-    """Some of the pictures as if they came from smaller ones."""
-    some = torch.rand(len(x)) < 0.2
-    if torch.rand(()) < 0.5 or not some.any():
-        return x
-    some = some.to(x.device)
+def enlarge(x):
+    """Makes some of the pictures as if they came from smaller ones, where they are."""
+    count = len(x) // 5
+    if count == 0 or torch.rand(()) < 0.5:
+        return
+    first = int(torch.randint(len(x) - count, ()))
     less = max(16, int(CROP / float(1.2 + 1.3 * torch.rand(())) / 2) * 2)
-    small = F.interpolate(x[some], size=(less, less), mode="area")
-    x[some] = F.interpolate(small, size=(CROP, CROP), mode="bilinear", align_corners=False)
-    return x
+    small = F.interpolate(x[first:first + count], size=(less, less), mode="area")
+    x[first:first + count] = F.interpolate(small, size=(CROP, CROP), mode="bilinear", align_corners=False)
 
 
 class Targets:

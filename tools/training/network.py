@@ -23,12 +23,14 @@ class Conv(nn.Module):
 
 
 class Block(nn.Module):
-    """A residual bottleneck of two 3x3 convolutions."""
+    """A residual bottleneck of two 3x3 convolutions. It begins as nothing, so that one more can be put
+    into a network that has learnt."""
 
     def __init__(self, channels):
         super().__init__()
         self.first = Conv(channels, channels // 2)
         self.second = Conv(channels // 2, channels, relu=False)
+        nn.init.zeros_(self.second.norm.weight)
 
     def forward(self, x):
         return torch.relu(x + self.second(self.first(x)))
@@ -43,7 +45,8 @@ class Network(nn.Module):
         super().__init__()
         self.stem = Conv(3, 16, stride=2)
         self.down4, self.block4 = Conv(16, 32, stride=2), Block(32)
-        self.down8, self.block8 = Conv(32, 64, stride=2), Block(64)
+        self.down8 = Conv(32, 64, stride=2)
+        self.block8 = nn.Sequential(Block(64), Block(64))
         self.down16 = Conv(64, 128, stride=2)
         self.block16 = nn.Sequential(Block(128), Block(128))
         self.down32 = Conv(128, 192, stride=2)
@@ -51,6 +54,7 @@ class Network(nn.Module):
         self.up16, self.fuse16 = Conv(192, 128, 1, relu=False), Conv(128, 64)
         self.up8, self.fuse8 = Conv(64, 64, 1, relu=False), Conv(64, 64)
         self.up4, self.fuse4 = Conv(64, 32, 1, relu=False), Conv(32, 32)
+        self.ball_block = Block(32)
         self.ball_neck, self.ball = Conv(32, 32), nn.Conv2d(32, MAP_CHANNELS, 1)
         self.person_neck, self.person = Conv(64, 64), nn.Conv2d(64, MAP_CHANNELS, 1)
         for head in (self.ball, self.person):
@@ -67,7 +71,7 @@ class Network(nn.Module):
         p16 = self.fuse16(torch.relu(c16 + up(self.up16(c32))))
         p8 = self.fuse8(torch.relu(c8 + up(self.up8(p16))))
         p4 = self.fuse4(torch.relu(c4 + up(self.up4(p8))))
-        return self.ball(self.ball_neck(p4)), self.person(self.person_neck(p8))
+        return self.ball(self.ball_neck(self.ball_block(p4))), self.person(self.person_neck(p8))
 
 
 def parameters(network):

@@ -72,13 +72,13 @@ def build(network):
 
     n = network
     c4 = blocks([n.block4], conv(n.down4, conv(n.stem, "images", "stem"), "down4"), "block4")
-    c8 = blocks([n.block8], conv(n.down8, c4, "down8"), "block8")
+    c8 = blocks(n.block8, conv(n.down8, c4, "down8"), "block8")
     c16 = blocks(n.block16, conv(n.down16, c8, "down16"), "block16")
     c32 = blocks(n.block32, conv(n.down32, c16, "down32"), "block32")
     p16 = lifted(n.up16, c32, c16, n.fuse16, "16")
     p8 = lifted(n.up8, p16, c8, n.fuse8, "8")
     p4 = lifted(n.up4, p8, c4, n.fuse4, "4")
-    head(n.ball_neck, n.ball, p4, "ball")
+    head(n.ball_neck, n.ball, blocks([n.ball_block], p4, "ball.block"), "ball")
     head(n.person_neck, n.person, p8, "person")
     return g
 

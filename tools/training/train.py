@@ -66,12 +66,13 @@ def absolute(boxes):
 
 
 def giou(a, b):
-    """Of [n, 4] centres and sizes."""
+    """Of [n, 4, ...] centres and sizes."""
     a0, a1, b0, b1 = (a[:, :2] - a[:, 2:] / 2, a[:, :2] + a[:, 2:] / 2,
                       b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2)
-    both = (torch.minimum(a1, b1) - torch.maximum(a0, b0)).clamp(min=0).prod(1)
-    union = a[:, 2:].prod(1) + b[:, 2:].prod(1) - both
-    hull = (torch.maximum(a1, b1) - torch.minimum(a0, b0)).prod(1)
+    area = lambda size: size[:, 0] * size[:, 1]  # the gradient of prod waits for the device
+    both = area((torch.minimum(a1, b1) - torch.maximum(a0, b0)).clamp(min=0))
+    union = area(a[:, 2:]) + area(b[:, 2:]) - both
+    hull = area(torch.maximum(a1, b1) - torch.minimum(a0, b0))
     return both / union - (hull - union) / hull
 
 
@@ -85,16 +86,65 @@ def loss_of(maps, target):
     hit = -(p.log() * (1 - p) ** 2 * positive)
     miss = -((1 - p).log() * p ** 2 * (1 - target.score) ** 4 * (1 - positive) * target.weight)
     pictures = (hit + miss).sum((1, 2))
-    where = target.box_weight > 0
-    if not where.any():
-        return pictures.sum() / count, pictures
-    weight = target.box_weight[where]
-    boxes = absolute(maps[:, 1:]).permute(0, 2, 3, 1)[where]
-    wanted = target.box.permute(0, 2, 3, 1)[where]
-    apart = ((boxes[:, :2] - wanted[:, :2]).abs() / wanted[:, 2:].clamp(min=1)).sum(1)
-    apart = apart + (boxes[:, 2:].log() - wanted[:, 2:].log()).abs().sum(1)
-    box = (weight * (1 - giou(boxes, wanted) + 0.5 * apart)).sum() / weight.sum()
+    boxes = absolute(maps[:, 1:])
+    apart = ((boxes[:, :2] - target.box[:, :2]).abs() / target.box[:, 2:].clamp(min=1)).sum(1)
+    apart = apart + (boxes[:, 2:].log() - target.box[:, 2:].log()).abs().sum(1)
+    weight = target.box_weight
+    box = (weight * (1 - giou(boxes, target.box) + 0.5 * apart)).sum() / weight.sum().clamp(min=1)
     return pictures.sum() / count + box, pictures
+
+
+def captured(function, device):
+    """`function`, whose kernels a GPU starts as one: what it returns stays where it is, and what it
+    reads must. A step is 500 kernels, and starting them one by one takes longer than running them."""
+    if device.type != "cuda":
+        return function
+    beside = torch.cuda.Stream()
+    beside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(beside):
+        for _ in range(3):
+            function()
+    torch.cuda.current_stream().wait_stream(beside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = function()
+
+    def replay():
+        graph.replay()
+        return result
+    return replay
+
+
+class Optimiser:
+    """AdamW with weight decay on kernels only, whose rate a captured step reads anew."""
+
+    def __init__(self, network, device):
+        decayed = [p for p in network.parameters() if p.ndim > 1]
+        others = [p for p in network.parameters() if p.ndim == 1]
+        on_gpu = device.type == "cuda"
+        self.network = network
+        self.adam = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.02},
+                                       {"params": others, "weight_decay": 0}],
+                                      lr=torch.zeros((), device=device) if on_gpu else 0.0,
+                                      capturable=on_gpu)
+
+    def set_rate(self, rate):
+        for group in self.adam.param_groups:
+            if torch.is_tensor(group["lr"]):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def learn(self, x, targets):
+        """The losses of the two classes, and the ball's part of each picture."""
+        self.adam.zero_grad(set_to_none=True)
+        with torch.autocast(x.device.type, torch.bfloat16):
+            maps = self.network(x)
+        parts, pictures = zip(*(loss_of(m, t) for m, t in zip(maps, targets)))
+        (parts[0] + parts[1]).backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10)
+        self.adam.step()
+        return torch.stack([p.detach() for p in parts]), pictures[net.BALL].detach()
 
 
 def peaks(maps, kind, least):
@@ -195,38 +245,44 @@ def learn(a, device, renderers, size):
     network = network.to(device, memory_format=torch.channels_last)
     say(f"{net.parameters(network) / 1e6:.2f} million parameters")
     averaged = copy.deepcopy(network).eval()
-    # Of all parts only this one gains by it.
-    cropped = torch.compile(data.cropped) if device.type == "cuda" else data.cropped
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim == 1]
     floats = lambda n: [v for v in n.state_dict().values() if v.is_floating_point()]
     means, news = floats(averaged), floats(network)
-    optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.02},
-                                   {"params": others, "weight_decay": 0}], lr=a.rate)
+    # Of all parts only this one gains by it.
+    cropped = torch.compile(data.cropped) if device.type == "cuda" else data.cropped
+
+    @torch.no_grad()
+    def crop():
+        index = pool.draw(a.batch)
+        return index, *cropped(pool.pictures[index], pool.objects[index])
+
+    @torch.no_grad()
+    def photograph():
+        photographs = data.photographed(pictures).contiguous(memory_format=torch.channels_last)
+        return photographs, [data.Targets(objects, kind) for kind in (net.BALL, net.PERSON)]
+
+    optimiser = Optimiser(network, device)
+    _, pictures, objects = crop()
+    photographed = captured(photograph, device)
+    x, targets = photographed()
+    learnt = captured(lambda: optimiser.learn(x, targets), device)
     start, step, losses = time.monotonic(), 0, torch.zeros(2, device=device)
     deadline, spoken = start + a.seconds, start
     while (now := time.monotonic()) < deadline:
         progress = (now - start) / a.seconds
         rate = a.rate * min(1, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        if step % 20 == 0 and pool.count < a.capacity:
-            collect()
-        with torch.no_grad():
-            index = pool.draw(a.batch)
-            x, objects = cropped(pool.pictures[index], pool.objects[index])
-            x = data.enlarged(data.photographed(x)).contiguous(memory_format=torch.channels_last)
-            targets = [data.Targets(objects, kind) for kind in (net.BALL, net.PERSON)]
-        with torch.autocast(device.type, torch.bfloat16):
-            maps = network(x)
-        parts, per_picture = zip(*(loss_of(m, t) for m, t in zip(maps, targets)))
-        pool.learnt(index, per_picture[net.BALL].detach())
-        optimiser.zero_grad(set_to_none=True)
-        (parts[0] + parts[1]).backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 10)
-        optimiser.step()
+        optimiser.set_rate(rate)
+        if step % 20 == 0:
+            losses.tolist()  # waits for the device, so that the clock tells where it is
+            if pool.count < a.capacity:
+                collect()
+        index, *drawn = crop()
+        pictures.copy_(drawn[0]), objects.copy_(drawn[1])
+        x, targets = photographed()
+        data.enlarge(x)
+        parts, of_pictures = learnt()
+        pool.learnt(index, of_pictures)
         step += 1
-        losses += torch.stack([p.detach() for p in parts])
+        losses += parts
         with torch.no_grad():
             keep = min(0.9995, step / (step + 100))
             torch._foreach_mul_(means, keep)
