@@ -82,9 +82,9 @@ void StitchKernel::upload_tables(gpu::Device& device, const StitchTables& tables
 void StitchKernel::compile(gpu::Device& device, const StitchTables& tables,
                            std::span<const Nv12Layout> cameras, const Nv12Layout& panorama,
                            ColourRange range, Shape shape) {
-  std::string options = fmt::format(
-      "-cl-std=CL1.2 -DCAMERAS={} -DWIDTH={} -DHEIGHT={} -DPITCH={} -DBLACK={}", cameras.size(),
-      panorama.width, panorama.height, panorama.pitch, range == ColourRange::limited ? 16 : 0);
+  std::string options = fmt::format("-DCAMERAS={} -DWIDTH={} -DHEIGHT={} -DPITCH={} -DBLACK={}",
+                                    cameras.size(), panorama.width, panorama.height, panorama.pitch,
+                                    range == ColourRange::limited ? 16 : 0);
   if (shape == Shape::tiles)
     options += " -DSTITCH_TILES";
   else

@@ -74,7 +74,9 @@ cl::Program Device::build_family(std::string_view family, const std::string& opt
 }
 
 cl::Program Device::build(std::string_view family, std::string_view source,
-                          const std::string& options) {
+                          const std::string& more_options) {
+  // The language of every kernel: what later ones take for granted, drivers do not agree on.
+  const std::string options = "-cl-std=CL1.2 " + more_options;
   std::filesystem::path file;
   if (!cache_.empty()) {
     file = cache_ / fmt::format("{}-{}.clbin", family, key_of(info_, source, options));

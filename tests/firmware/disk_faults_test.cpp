@@ -100,15 +100,17 @@ TEST(DiskFaults, ADiskThatTurnsReadOnlyAndBackCostsWhatLiesBetween) {
   SmallDisk disk(disk_path);
   if (!disk.mounted()) GTEST_SKIP() << "a disk of our own needs root: " << std::strerror(errno);
   ASSERT_TRUE(disk.read_only(true));
-  std::thread meanwhile([&] {
-    clock::sleep_until_ns(clock::now_ns() + 6 * clock::kSecond_ns);
-    EXPECT_TRUE(disk.read_only(false));
-  });
+  std::jthread meanwhile;
+  const auto start = [&] {
+    meanwhile = std::jthread([&] {
+      clock::sleep_until_ns(clock::now_ns() + 6 * clock::kSecond_ns);
+      EXPECT_TRUE(disk.read_only(false));
+    });
+  };
   const auto r = test::film(
       test::demo_text("duration = 14\ndelay = 0.3",
                       filming_to("match.mp4", "[recordings]\nfolder = \"films\"\n", "28")),
-      folder.path());
-  meanwhile.join();
+      folder.path(), start);
   EXPECT_GT(r.presented, 100u);
   const auto& output = r.outputs.at(0);
   EXPECT_EQ(r.presented, output.frames + output.dropped);

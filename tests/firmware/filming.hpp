@@ -44,9 +44,13 @@ inline std::string demo_text(const std::string& run_keys, const std::string& mor
          more;
 }
 
-inline RunReport film(const std::string& text, const std::filesystem::path& folder) {
+// `at_start`: called when all is set up, and the first picture is about to be taken.
+inline RunReport film(
+    const std::string& text, const std::filesystem::path& folder,
+    const std::function<void()>& at_start = [] {}) {
   const Config config = parse_config(text, folder / "film.toml");
   Appliance appliance(config);
+  at_start();
   appliance.start();
   while (!appliance.ended()) clock::sleep_until_ns(clock::now_ns() + 20 * clock::kMillisecond_ns);
   appliance.finish();
