@@ -143,6 +143,13 @@ __kernel void tile_native(__global const uchar* picture, int pitch, int chroma_o
     put_lanes(out + network.x * PIXEL, plane, below[0], below[1], below[2]);
     return;
   }
+  if ((x >= size.x || y >= size.y || x + TILE_LANES <= 0 || y + 2 <= 0) &&
+      column + TILE_LANES <= network.x && row + 2 <= network.y) {
+    for (int j = 0; j < 2; ++j)
+      put_lanes(out + j * network.x * PIXEL, plane, (Lanes)(k->pad.x), (Lanes)(k->pad.y),
+                (Lanes)(k->pad.z));
+    return;
+  }
   for (int j = 0; j < 2 && row + j < network.y; ++j)
     for (int i = 0; i < TILE_LANES && column + i < network.x; ++i)
       native_pixel(picture, chroma, pitch, size, x + i, y + j, k,
