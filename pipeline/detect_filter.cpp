@@ -69,6 +69,7 @@ bool DetectFilter::candidate(const NetworkBox& box, std::size_t tile,
   out.confidence = box.confidence;
   out.object = box.object;
   out.tile = static_cast<std::uint16_t>(tile);
+  out.anchor = box.anchor;
   out.cut = cut_sides(out, t);
   const ClassLimits& l = limits_[static_cast<std::size_t>(box.object)];
   const float width = out.right - out.left, height = out.bottom - out.top;

@@ -164,16 +164,23 @@ Status Detector::decode_chunk(std::size_t first) noexcept {
   for (std::size_t i = first; i < end; ++i) {
     boxes_->clear();
     const auto element = static_cast<int>(i - first);
-    if (select_ && !select_->overflowed(element)) {
+    const bool selected = select_ && !select_->overflowed(element);
+    if (selected) {
       select_->decode(element, *boxes_);
     } else {
       if (select_)
         if (Status s = wait_for_outputs(); s != Status::ok) return s;
-      decoder_->decode(outputs_, element, *boxes_);
+      decoder_->decode_wanted(outputs_, element, *boxes_);
     }
     overflowed_ += boxes_->overflowed();
+    const std::size_t before = count_;
     for (const NetworkBox& box : boxes_->view())
       if (filter_.candidate(box, looked_at_[i], candidates_[count_])) ++count_;
+    if (!selected)
+      count_ = before + merge_.thin({candidates_.data() + before, count_ - before},
+                                    [this, element](const Candidate& c) {
+                                      return !decoder_->outranked(outputs_, element, c.anchor);
+                                    });
   }
   return Status::ok;
 }

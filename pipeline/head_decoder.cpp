@@ -55,6 +55,29 @@ void NetworkBoxes::add(const NetworkBox& box) noexcept {
 
 void HeadDecoder::decode(std::span<const float* const> outputs, int batch_element,
                          NetworkBoxes& boxes) const noexcept {
+  decode(outputs, batch_element, Rivals::compared, boxes);
+}
+
+void HeadDecoder::decode_wanted(std::span<const float* const> outputs, int batch_element,
+                                NetworkBoxes& boxes) const noexcept {
+  decode(outputs, batch_element, Rivals::left, boxes);
+}
+
+bool HeadDecoder::outranked(std::span<const float* const> outputs, int batch_element,
+                            std::uint32_t anchor) const noexcept {
+  return head_ == Head::yolov8 &&
+         wanted_of_class_[best_class(anchors_of(outputs, batch_element), anchor, 4)] < 0;
+}
+
+HeadDecoder::Anchors HeadDecoder::anchors_of(std::span<const float* const> outputs,
+                                             int batch_element) const noexcept {
+  const float* data =
+      outputs[output_] + static_cast<std::size_t>(batch_element) * anchors_ * channels_;
+  return channels_first_ ? Anchors{data, 1, anchors_} : Anchors{data, channels_, 1};
+}
+
+void HeadDecoder::decode(std::span<const float* const> outputs, int batch_element, Rivals rivals,
+                         NetworkBoxes& boxes) const noexcept {
   const auto b = static_cast<std::size_t>(batch_element);
   if (head_ == Head::footandball) {
     const std::size_t columns = width_ / kPlayerCell, rows = height_ / kPlayerCell;
@@ -67,14 +90,14 @@ void HeadDecoder::decode(std::span<const float* const> outputs, int batch_elemen
     return;
   }
   if (head_ == Head::centre_maps) return decode_centres(outputs, b, boxes);
-  const float* data = outputs[output_] + b * anchors_ * channels_;
-  const Anchors values = channels_first_ ? Anchors{data, 1, anchors_} : Anchors{data, channels_, 1};
-  if (head_ == Head::yolov8) decode_scores(values, boxes);
+  const Anchors values = anchors_of(outputs, batch_element);
+  if (head_ == Head::yolov8) decode_scores(values, rivals, boxes);
   if (head_ == Head::yolov5 || head_ == Head::yolox) decode_objectness(values, boxes);
   if (head_ == Head::end_to_end) decode_end_to_end(values, boxes);
 }
 
-void HeadDecoder::decode_scores(const Anchors& values, NetworkBoxes& boxes) const noexcept {
+void HeadDecoder::decode_scores(const Anchors& values, Rivals rivals,
+                                NetworkBoxes& boxes) const noexcept {
   // Only the wanted classes' rows are read, in blocks that compilers turn into vector compares;
   // the other classes are looked at where one of them is high.
   constexpr std::size_t kBlock = 64;
@@ -96,6 +119,8 @@ void HeadDecoder::decode_scores(const Anchors& values, NetworkBoxes& boxes) cons
     }
     if (!any) continue;
     if (found_count + count > kTogether) {
+      // So many that what is outranked could drive out what is not.
+      rivals = Rivals::compared;
       add_best_of(values, std::span(found).first(found_count), boxes);
       found_count = 0;
     }
@@ -104,7 +129,24 @@ void HeadDecoder::decode_scores(const Anchors& values, NetworkBoxes& boxes) cons
       found_count += hit[i];
     }
   }
-  add_best_of(values, std::span(found).first(found_count), boxes);
+  const auto rest = std::span(found).first(found_count);
+  if (rivals == Rivals::left)
+    add_wanted(values, rest, boxes);
+  else
+    add_best_of(values, rest, boxes);
+}
+
+void HeadDecoder::add_wanted(const Anchors& values, std::span<const std::uint32_t> anchors,
+                             NetworkBoxes& boxes) const noexcept {
+  for (const std::uint32_t anchor : anchors) {
+    std::size_t best = wanted_[0].network;
+    float score = values.at(anchor, 4 + best);
+    for (const Wanted& w : wanted_)
+      if (const float v = values.at(anchor, 4 + w.network);
+          v > score || (v == score && w.network < best))
+        score = v, best = w.network;
+    add_class(values, anchor, best, score, boxes);
+  }
 }
 
 // Class by class: anchors that are neighbours lie in one cache line, the classes of an anchor in
@@ -138,10 +180,16 @@ void HeadDecoder::decode_objectness(const Anchors& values, NetworkBoxes& boxes) 
 
 void HeadDecoder::add_best(const Anchors& values, std::size_t anchor, float objectness,
                            NetworkBoxes& boxes) const noexcept {
+  const std::size_t best = best_class(values, anchor, 5);
+  add_class(values, anchor, best, objectness * values.at(anchor, 5 + best), boxes);
+}
+
+std::size_t HeadDecoder::best_class(const Anchors& values, std::size_t anchor,
+                                    std::size_t first) const noexcept {
   std::size_t best = 0;
   for (std::size_t c = 1; c < static_cast<std::size_t>(classes_); ++c)
-    if (values.at(anchor, 5 + c) > values.at(anchor, 5 + best)) best = c;
-  add_class(values, anchor, best, objectness * values.at(anchor, 5 + best), boxes);
+    if (values.at(anchor, first + c) > values.at(anchor, first + best)) best = c;
+  return best;
 }
 
 void HeadDecoder::add_class(const Anchors& values, std::size_t anchor, std::size_t network_class,
@@ -149,8 +197,13 @@ void HeadDecoder::add_class(const Anchors& values, std::size_t anchor, std::size
   if (wanted_of_class_[network_class] < 0) return;
   const Wanted& w = wanted_[static_cast<std::size_t>(wanted_of_class_[network_class])];
   if (!(confidence >= w.confidence)) return;
-  const NetworkBox box{values.at(anchor, 0), values.at(anchor, 1),       values.at(anchor, 2),
-                       values.at(anchor, 3), std::min(confidence, 1.0f), w.object};
+  const NetworkBox box{values.at(anchor, 0),
+                       values.at(anchor, 1),
+                       values.at(anchor, 2),
+                       values.at(anchor, 3),
+                       std::min(confidence, 1.0f),
+                       w.object,
+                       static_cast<std::uint32_t>(anchor)};
   boxes.add(head_ == Head::yolox ? ungrid(box, anchor) : box);
 }
 

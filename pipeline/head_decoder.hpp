@@ -52,6 +52,7 @@ struct NetworkBox {
   float x = 0, y = 0, width = 0, height = 0;  // centre and size
   float confidence = 0;
   ObjectClass object = ObjectClass::other;
+  std::uint32_t anchor = 0;  // of a head of rank 3
 };
 
 // The best boxes of one tile. When it is full the weakest makes room, so that the outcome does not
@@ -102,8 +103,17 @@ class HeadDecoder {
   // element. Values that are not finite give no box. Any thread, no allocation.
   void decode(std::span<const float* const> outputs, int batch_element,
               NetworkBoxes& boxes) const noexcept;
+  // The same, but scores of classes that are not wanted may be left unread: most boxes are dropped by
+  // others of the same object, and the scores of an anchor lie far apart. Whoever keeps a box asks
+  // outranked() first.
+  void decode_wanted(std::span<const float* const> outputs, int batch_element,
+                     NetworkBoxes& boxes) const noexcept;
+  // Whether a class that is not wanted is the highest of the box's anchor.
+  bool outranked(std::span<const float* const> outputs, int batch_element,
+                 std::uint32_t anchor) const noexcept;
 
  private:
+  enum class Rivals { compared, left };
   static constexpr std::size_t kTogether = 1024;  // anchors whose classes are compared at once
   struct Anchors {                                // where a rank 3 output keeps its values
     const float* data = nullptr;
@@ -120,7 +130,10 @@ class HeadDecoder {
                    const std::array<float, kObjectClasses>& confidence);
 
   void use_centre_maps(std::span<const HeadTensor> outputs);
-  void decode_scores(const Anchors& values, NetworkBoxes& boxes) const noexcept;
+  Anchors anchors_of(std::span<const float* const> outputs, int batch_element) const noexcept;
+  void decode(std::span<const float* const> outputs, int batch_element, Rivals rivals,
+              NetworkBoxes& boxes) const noexcept;
+  void decode_scores(const Anchors& values, Rivals rivals, NetworkBoxes& boxes) const noexcept;
   void decode_objectness(const Anchors& values, NetworkBoxes& boxes) const noexcept;
   void decode_end_to_end(const Anchors& values, NetworkBoxes& boxes) const noexcept;
   void decode_map(const float* scores, const float* offsets, int columns, int rows,
@@ -128,11 +141,17 @@ class HeadDecoder {
   void decode_centres(std::span<const float* const> outputs, std::size_t batch_element,
                       NetworkBoxes& boxes) const noexcept;
   // Add the boxes of anchors whose best class is wanted: of at most kTogether by their scores, of one by
-  // its objectness too, and of one whose best class and confidence are known.
+  // its objectness too, and of one whose best class and confidence are known. add_wanted: whatever the
+  // other classes are.
+  void add_wanted(const Anchors& values, std::span<const std::uint32_t> anchors,
+                  NetworkBoxes& boxes) const noexcept;
   void add_best_of(const Anchors& values, std::span<const std::uint32_t> anchors,
                    NetworkBoxes& boxes) const noexcept;
   void add_best(const Anchors& values, std::size_t anchor, float objectness,
                 NetworkBoxes& boxes) const noexcept;
+  // `first`: the channel of class 0.
+  std::size_t best_class(const Anchors& values, std::size_t anchor,
+                         std::size_t first) const noexcept;
   void add_class(const Anchors& values, std::size_t anchor, std::size_t network_class,
                  float confidence, NetworkBoxes& boxes) const noexcept;
   NetworkBox ungrid(NetworkBox box, std::size_t anchor) const noexcept;

@@ -124,7 +124,7 @@ int CandidateMerge::find(std::span<const Candidate> kept, const Candidate& c,
   return -1;
 }
 
-bool CandidateMerge::pass(Result& result, Scope scope) noexcept {
+bool CandidateMerge::pass(Result& result, Scope scope, const Holds* holds) noexcept {
   const std::span<Candidate> candidates = result.kept;
   columns_ = {};
   rows_ = {};
@@ -134,6 +134,7 @@ bool CandidateMerge::pass(Result& result, Scope scope) noexcept {
     const Candidate c = candidates[i];
     const int same = find(candidates.first(count), c, scope);
     if (same < 0) {
+      if (holds && !(*holds)(c)) continue;
       if (count == kMostKept) {
         ++result.overflowed;
         continue;
@@ -148,6 +149,13 @@ bool CandidateMerge::pass(Result& result, Scope scope) noexcept {
   }
   result.kept = candidates.first(count);
   return grown;
+}
+
+std::size_t CandidateMerge::thin(std::span<Candidate> of_one_tile, const Holds& holds) noexcept {
+  Result result{of_one_tile, 0};
+  std::sort(of_one_tile.begin(), of_one_tile.end(), stronger);
+  pass(result, Scope::within_tiles, &holds);
+  return result.kept.size();
 }
 
 CandidateMerge::Result CandidateMerge::merge(std::span<Candidate> candidates) noexcept {

@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct Candidate {
   ObjectClass object = ObjectClass::other;
   std::uint8_t cut = 0;    // CutSide bits
   std::uint16_t tile = 0;  // of the plan
+  std::uint32_t anchor = 0;
 };
 
 struct MergeLimits {
@@ -46,6 +48,11 @@ class CandidateMerge {
   // Reorders and overwrites `candidates`. One thread at a time, no allocation.
   Result merge(std::span<Candidate> candidates) noexcept;
 
+  // Within one tile alone, before merge(): `holds` is asked of every box that would be kept; what does
+  // not hold goes, and drops no other. Returns how many stay, in front.
+  using Holds = std::function<bool(const Candidate&)>;
+  std::size_t thin(std::span<Candidate> of_one_tile, const Holds& holds) noexcept;
+
  private:
   // More than Detections hold: before tiles are compared, an object may be there several times.
   static constexpr std::size_t kMostKept = 2 * Detections::kCapacity;
@@ -60,7 +67,7 @@ class CandidateMerge {
   std::size_t column(float x) const noexcept;
   std::size_t row(float y) const noexcept;
   // Over the strongest first. Returns whether boxes grew; they may now meet others.
-  bool pass(Result& result, Scope scope) noexcept;
+  bool pass(Result& result, Scope scope, const Holds* holds = nullptr) noexcept;
 
   std::array<MergeLimits, kObjectClasses> limits_;
   float columns_per_pixel_;

@@ -142,15 +142,22 @@ void decode_and_merge(int classes) {
   CandidateMerge merge(kPanorama.width, config.merge);
   auto boxes = std::make_unique<NetworkBoxes>();
   std::vector<Candidate> candidates(scene.plan.tiles.size() * NetworkBoxes::kCapacity), merged;
-  std::size_t count = 0, found = 0;
+  std::size_t seen = 0, count = 0, found = 0;
   const std::vector<const float*> outputs{scene.tensor.data()};
   const auto decode = [&] {
-    count = 0;
+    seen = count = 0;
     for (std::size_t tile = 0; tile < scene.plan.tiles.size(); ++tile) {
+      const auto element = static_cast<int>(tile);
+      const std::size_t before = count;
       boxes->clear();
-      decoder.decode(outputs, static_cast<int>(tile), *boxes);
+      decoder.decode_wanted(outputs, element, *boxes);
       for (const NetworkBox& b : boxes->view())
         if (filter.candidate(b, tile, candidates[count])) ++count;
+      seen += count - before;
+      const auto holds = [&](const Candidate& c) {
+        return !decoder.outranked(outputs, element, c.anchor);
+      };
+      count = before + merge.thin({candidates.data() + before, count - before}, std::ref(holds));
     }
   };
   const auto finish = [&] {
@@ -161,9 +168,9 @@ void decode_and_merge(int classes) {
   };
   const auto times = measure({decode, finish}, 101);
   std::printf("six tiles, %d classes, 300 objects of 8 anchors: %zu candidates, %zu detections\n",
-              classes, count, found);
-  print("head decode and filter", times[0]);
-  print("merge", times[1]);
+              classes, seen, found);
+  print("head decode, filter, merge within tiles", times[0]);
+  print("merge across tiles", times[1]);
   std::printf("%-44s %8.3f ms\n\n", "together", times[0].median + times[1].median);
 }
 

@@ -170,6 +170,36 @@ TEST(HeadDecoder, EveryClassCompetesWhereThousandsOfAnchorsAreHigh) {
   }
 }
 
+TEST(HeadDecoder, RivalsLeftForLaterComeToTheSame) {
+  for (const bool channels_first : {true, false})
+    for (const unsigned often : {9u, 2u}) {  // few strong anchors, and more than are left for later
+      Tensor t(3000, 4 + 5, channels_first);
+      std::mt19937 random(often);
+      std::uniform_real_distribution<float> unit(0, 1);
+      for (std::size_t a = 0; a < t.anchors; ++a) {
+        put_box(t, {{unit(random) * 300, unit(random) * 180, 10, 20, 0, {}}, a, 0});
+        for (std::size_t c = 0; random() % often == 0 && c < 5; ++c)
+          t.at(a, 4 + c) = std::floor(unit(random) * 20) / 20;  // equal ones too
+      }
+      const HeadTensor head = t.head("output0");
+      const HeadDecoder decoder(Head::yolov8, {&head, 1}, 320, 192, kFive, kLeast);
+      auto boxes = std::make_unique<NetworkBoxes>();
+      const std::vector<const float*> outputs{t.values.data()};
+      decoder.decode_wanted(outputs, 1, *boxes);
+      std::vector<NetworkBox> kept;
+      for (const NetworkBox& b : boxes->view())
+        if (!decoder.outranked(outputs, 1, b.anchor)) kept.push_back(b);
+      const auto whole = run(decoder, outputs, 1);
+      ASSERT_EQ(kept.size(), whole.size());
+      EXPECT_EQ(boxes->view().size() > kept.size(), often == 9);
+      for (std::size_t i = 0; i < kept.size(); ++i) {
+        EXPECT_EQ(kept[i].anchor, whole[i].anchor);
+        EXPECT_EQ(kept[i].confidence, whole[i].confidence);
+        EXPECT_EQ(kept[i].object, whole[i].object);
+      }
+    }
+}
+
 TEST(HeadDecoder, Yolov5MultipliesObjectness) {
   Tensor t(3 * kCells, 5 + 5, false);
   const auto known = known_boxes(3 * kCells, 200, 2);

@@ -167,6 +167,26 @@ TEST(Merge, ComparesAllNeighboursWhereverTheyLie) {
   EXPECT_TRUE(equal(merged(all), want));
 }
 
+TEST(Merge, WhatDoesNotHoldNeitherStaysNorDropsOthers) {
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    auto scene = random_scene(seed, 40, 12);
+    std::vector<Candidate> sound;
+    for (std::size_t i = 0; i < scene.size(); ++i) {
+      scene[i].tile = 0, scene[i].anchor = static_cast<std::uint32_t>(i);
+      if (i % 3) sound.push_back(scene[i]);
+    }
+    std::size_t asked = 0;
+    CandidateMerge merge(5700, kLimits);
+    const std::size_t count = merge.thin(scene, [&](const Candidate& c) {
+      ++asked;
+      return c.anchor % 3 != 0;
+    });
+    EXPECT_LT(asked, scene.size());
+    scene.resize(count);
+    ASSERT_TRUE(equal(merged(scene), merged(sound))) << "seed " << seed;
+  }
+}
+
 TEST(Merge, ManyObjectsOverflowCountedTheWeakestFirst) {
   std::vector<Candidate> grid;
   for (int i = 0; i < 3000; ++i)
