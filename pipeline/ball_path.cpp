@@ -11,10 +11,12 @@ namespace {
 
 constexpr double kAstray = 6;  // m/s: how fast the ball may part from where it is guessed
 constexpr double kNearby = 3.5 * kDegree;  // what counts as there
-constexpr double kDrift_s = 0.4;        // beyond its last sight the ball comes to rest in this time
-constexpr double kSupport_s = 1.5;      // sights that are nearer in time support each other
-constexpr double kEven = 6, kSure = 2;  // the worth of a trust of one half, and a step of it
-constexpr double kTrusted = 0.08;       // sights below are not used
+constexpr double kDrift_s = 0.4;  // beyond its last sight the ball comes to rest in this time
+constexpr double kBirth = 3;      // of a path that begins within the window
+constexpr double kEven = 3, kSure = 1.5;  // the lead that is trusted by one half, and a step of it
+constexpr double kElsewhere = 3 * kDegree;  // from the path: there the ball would be out of sight
+constexpr double kNoRival = 12;             // a lead that leaves no doubt
+constexpr double kTrusted = 0.08;           // sights below are not used
 
 // That the ball is near a place, radians, that it may be astray from by so many metres.
 double sureness(double metres, double range) {
@@ -24,50 +26,128 @@ double sureness(double metres, double range) {
 
 }  // namespace
 
-void BallTracker::choose_path() noexcept {
-  for (std::int64_t n = first_; n < end_; ++n) instant(n).chosen = -1;
-  const Instant& last = instant(end_ - 1);
-  std::int64_t n = last.best_instant;
-  int node = last.best_node;
-  while (node >= 0 && n >= first_) {
-    const Node& at = instant(n).nodes[node];
-    if (!doubted(at.chain)) instant(n).chosen = node;
-    n = at.previous_instant, node = at.previous;
-  }
-}
-
-// What the best sight of another ball is worth: of one that was seen before, and is not found out.
-double BallTracker::rival_of(const Instant& at) const noexcept {
-  double rival = 0;
-  for (int i = 0; i < at.count; ++i) {
-    const Node& n = at.nodes[i];
-    if (i == at.chosen || n.support == 0 || doubted(n.chain)) continue;
-    if (at.chosen >= 0) {
-      const Node& ball = at.nodes[at.chosen];
-      if (distance_between(n.yaw, n.pitch, ball.yaw, ball.pitch) <= kSameBall) continue;
+// The best scores from the beginning to each node.
+void BallTracker::look_back() noexcept {
+  for (std::int64_t n = end_ - 1; n >= first_; --n)
+    for (Node& node : std::span(instant(n).nodes.data(), instant(n).count)) {
+      if (node.chain_instant < first_) continue;
+      instant(node.chain_instant).nodes[node.chain_node].sequel = node.sequel + 1;
     }
-    rival = std::max(rival, n.worth);
+  double best = -1e300;
+  for (std::int64_t n = first_; n < end_; ++n) {
+    Instant& at = instant(n);
+    for (Node& node : std::span(at.nodes.data(), at.count)) {
+      node.before = base_ - kBirth - unseen(seconds_of(at.capture_ns - instant(first_).capture_ns));
+      node.best_way = -1;
+      for (int i = 0; i < node.way_count; ++i) {
+        Way& way = node.ways[i];
+        if (way.instant >= first_) {  // otherwise forgotten: its score stays
+          const Node& from = instant(way.instant).nodes[way.node];
+          way.score = from.before - way.cost - cut(from, node);
+        }
+        if (way.score > node.before) node.before = way.score, node.best_way = i;
+      }
+      node.before += node.gain;
+      best = std::max(best, node.before);
+    }
+    at.best = best;
   }
-  return rival;
 }
 
-// A sight of the path is as trusted as the sights around it are worth, less what the steps cost and
-// what speaks for another ball.
-void BallTracker::weigh_path() noexcept {
-  const auto worth = [&](std::int64_t n) {
-    const Instant& at = instant(n);
-    if (at.chosen < 0) return -rival_of(at);
-    return at.nodes[at.chosen].worth - at.nodes[at.chosen].step - rival_of(at);
-  };
-  std::int64_t from = first_, to = first_;  // [from, to) lies around n
-  double sum = 0;
+// And from each node to the end.
+void BallTracker::look_ahead() noexcept {
+  const std::int64_t newest_ns = instant(end_ - 1).capture_ns;
   for (std::int64_t n = first_; n < end_; ++n) {
-    const std::int64_t centre = instant(n).capture_ns;
-    for (; to < end_ && seconds_of(instant(to).capture_ns - centre) <= kSupport_s; ++to)
-      sum += worth(to);
-    for (; seconds_of(centre - instant(from).capture_ns) > kSupport_s; ++from) sum -= worth(from);
     Instant& at = instant(n);
-    at.trust = 1 / (1 + std::exp((kEven - sum) / kSure));
+    const double left_s = seconds_of(newest_ns - at.capture_ns);
+    for (int i = 0; i < at.count; ++i) at.nodes[i].after = n == end_ - 1 ? 0 : -unseen(left_s);
+  }
+  for (std::int64_t n = end_ - 1; n >= first_; --n)
+    for (const Node& node : std::span(instant(n).nodes.data(), instant(n).count))
+      for (int i = 0; i < node.way_count; ++i) {
+        const Way& way = node.ways[i];
+        if (way.instant < first_) continue;
+        Node& from = instant(way.instant).nodes[way.node];
+        from.after = std::max(from.after, node.after + node.gain + way.score - from.before);
+      }
+}
+
+// The best path; where it is not seen it goes straight.
+void BallTracker::choose_path() noexcept {
+  const std::int64_t newest_ns = instant(end_ - 1).capture_ns;
+  std::int64_t last = -1;
+  int node = -1;
+  best_ = base_ - unseen(seconds_of(newest_ns - instant(first_).capture_ns));
+  for (std::int64_t n = first_; n < end_; ++n) {
+    Instant& at = instant(n);
+    at.chosen = -1, at.yaw = at.pitch = 1e9;
+    const double left = n == end_ - 1 ? 0 : unseen(seconds_of(newest_ns - at.capture_ns));
+    for (int i = 0; i < at.count; ++i)
+      if (const double total = at.nodes[i].before - left; total > best_)
+        best_ = total, last = n, node = i;
+  }
+  std::int64_t next = end_;
+  for (std::int64_t n = last; n >= first_;) {
+    Instant& at = instant(n);
+    const Node& here = at.nodes[node];
+    at.chosen = node;
+    const Instant* const then = next < end_ ? &instant(next) : nullptr;
+    const Node& there = then ? then->nodes[then->chosen] : here;
+    for (std::int64_t k = n; k < next; ++k) {
+      Instant& between = instant(k);
+      const double share = then ? seconds_of(between.capture_ns - at.capture_ns) /
+                                      seconds_of(then->capture_ns - at.capture_ns)
+                                : 0;
+      between.yaw = here.yaw + share * (there.yaw - here.yaw);
+      between.pitch = here.pitch + share * (there.pitch - here.pitch);
+    }
+    next = n;
+    if (here.best_way < 0) break;
+    n = here.ways[here.best_way].instant, node = here.ways[here.best_way].node;
+  }
+  for (std::int64_t k = first_; last >= 0 && k < next; ++k)
+    instant(k).yaw = instant(next).yaw, instant(k).pitch = instant(next).pitch;
+}
+
+// For every instant the best path that is elsewhere; the path is trusted as far as it is better.
+void BallTracker::find_rivals() noexcept {
+  const std::int64_t newest_ns = instant(end_ - 1).capture_ns;
+  const double nothing = base_ - unseen(seconds_of(newest_ns - instant(first_).capture_ns));
+  for (std::int64_t n = first_; n < end_; ++n) instant(n).rival = nothing;
+  const auto is_at = [&](std::int64_t n, double yaw, double pitch, double total) {
+    Instant& at = instant(n);
+    if (total > at.rival && !(distance_between(at.yaw, at.pitch, yaw, pitch) < kElsewhere))
+      at.rival = total;
+  };
+  for (std::int64_t n = first_; n < end_; ++n) {
+    const Instant& at = instant(n);
+    for (int i = 0; i < at.count; ++i) {
+      const Node& node = at.nodes[i];
+      const double total = node.before + node.after;
+      if (total < best_ - kNoRival) continue;
+      is_at(n, node.yaw, node.pitch, total);
+      const double ends =
+          n == end_ - 1 ? total : node.before - unseen(seconds_of(newest_ns - at.capture_ns));
+      if (ends > best_ - kNoRival)
+        for (std::int64_t k = n + 1; k < end_; ++k) is_at(k, node.yaw, node.pitch, ends);
+      for (int w = 0; w < node.way_count; ++w) {
+        const Way& way = node.ways[w];
+        const double through = way.score + node.gain + node.after;
+        if (way.instant < first_ || through < best_ - kNoRival) continue;
+        const Instant& then = instant(way.instant);
+        const Node& from = then.nodes[way.node];
+        for (std::int64_t k = way.instant + 1; k < n; ++k) {
+          const double share = seconds_of(instant(k).capture_ns - then.capture_ns) /
+                               seconds_of(at.capture_ns - then.capture_ns);
+          is_at(k, from.yaw + share * (node.yaw - from.yaw),
+                from.pitch + share * (node.pitch - from.pitch), through);
+        }
+      }
+    }
+  }
+  for (std::int64_t n = first_; n < end_; ++n) {
+    Instant& at = instant(n);
+    at.trust = 1 / (1 + std::exp((kEven - (best_ - at.rival)) / kSure));
   }
 }
 

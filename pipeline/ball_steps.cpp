@@ -1,4 +1,4 @@
-// The steps of the ball's hypotheses: chains of smooth motion, and the best way to each sight.
+// The steps of the ball's hypotheses: chains of smooth motion, and the best ways to each sight.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
@@ -17,18 +17,18 @@ constexpr double kUnknownSpeed = 8;  // m/s: error of the speed after a kick or 
 constexpr double kKick = 0.6,
                  kAim = 0.25;      // of a kick, and of the places that it might have led to
 constexpr double kKickSpeed = 13;  // m/s: of an ordinary one
-constexpr double kNobody = 1, kTouch = 2.5;  // of a kick where nobody is within so many metres
-constexpr double kHidden = 0.25, kHidden_s = 0.5;  // of a gap, and of each second of it
-constexpr double kElsewhere = 1.6;                 // per sight of a chain before it was entered
-constexpr double kMostElsewhere = 20;
-constexpr double kTeleport = 12, kAfterLongGap = 4, kBirth = 3;
-constexpr double kSmooth = 3;      // a step costs no more within a chain,
-constexpr double kChain_s = 0.8;   // nor lasts longer
+constexpr double kNobody = 1, kTouch = 2.5;       // of a kick where nobody is within so many metres
+constexpr double kHidden = 2.2, kHidden_s = 0.7;  // of a gap, and of each second of it
+constexpr double kElsewhere = 1.6,
+                 kMostElsewhere = 5;  // per sight of a chain while the path was elsewhere
+constexpr double kAfterLongGap = 4;   // of a way that nothing is known of
+constexpr double kSmooth = 3;         // a step costs no more within a chain,
+constexpr double kChain_s = 0.8;      // nor lasts longer
 constexpr double kSmooth_s = 0.8;  // the longest gap over which motion without a touch is believed
 constexpr double kVague = 0.12;
-constexpr double kMeritOf = 0.12;  // of a chain's merit comes from its last sight
-constexpr double kMoved = 1.2;     // metres
-constexpr int kDense = 24;         // instants; of those before only every third is looked at
+constexpr double kLies_s = 0.4;  // what has not moved for so long lies
+constexpr double kMoved = 1.2;   // metres
+constexpr int kDense = 24;       // instants; of those before only every third is looked at
 
 }  // namespace
 
@@ -41,12 +41,11 @@ bool BallTracker::step_between(const Node& from, const Node& to, double dt,
   const double way = range * std::sqrt(across * across + up * up), error = range * sight_error_;
   const double reach = config_.fastest * dt + 2 * error + 0.5;
   if (way > reach) return false;
-  const double hidden = kHidden_s * dt;
   const double speed = std::max(0.0, way - error) / dt / kKickSpeed;
   const double area = kKickSpeed * dt / error;
   const double far = std::clamp((from.alone - kTouch) / kTouch, 0.0, 1.0);
-  step.cost = kKick + kNobody * far + kAim * std::log1p(area * area) + 0.5 * speed * speed + hidden;
-  step.smooth = false;
+  step.cost = kKick + kNobody * far + kAim * std::log1p(area * area) + 0.5 * speed * speed;
+  step.smooth = false, step.vague = 0;
   if (dt > kSmooth_s) return true;
   const double ahead_yaw = across - from.yaw_speed * c * dt;
   const double rolled = up - from.pitch_speed * dt;
@@ -56,11 +55,14 @@ bool BallTracker::step_between(const Node& from, const Node& to, double dt,
   if (landing < from.fall) flown = up - (from.fall + kBounce * (from.fall - landing));
   const double sway = 0.5 * kPush * dt * dt / range;
   const double drift = from.speed_error * dt / range;
-  const double variance = sight_error_ * sight_error_ * 2 + sway * sway + drift * drift;
+  const double still = sight_error_ * sight_error_ * 2;
+  const double variance = still + sway * sway + drift * drift;
   const double off = std::min(rolled * rolled, flown * flown) + ahead_yaw * ahead_yaw;
-  const double smooth = 0.5 * off / variance +
-                        kVague * std::log(variance / (2 * sight_error_ * sight_error_)) + hidden;
-  if (smooth <= step.cost) step = {smooth, true};
+  const double vague = std::log(variance / still);
+  const double smooth = 0.5 * off / variance + kVague * vague;
+  if (smooth <= step.cost) step = {smooth, true, vague};
+  const double lies = 0.5 * (across * across + up * up) / still;
+  if (from.lies && lies <= step.cost) step = {lies, true, 0};
   return true;
 }
 
@@ -68,12 +70,12 @@ bool BallTracker::step_between(const Node& from, const Node& to, double dt,
 BallTracker::Links BallTracker::smoothest(const Node& node, std::int64_t number) const noexcept {
   const std::int64_t now_ns = instant(number).capture_ns;
   Links best;
-  best.fill({kSmooth});
+  best.fill({kSmooth, 0});
   const auto add = [&](const Link& link) {
     std::size_t at = 0;
-    while (best[at].cost <= link.cost && best[at].from) ++at;
+    while (best[at].from && best[at].cost + best[at].vague <= link.cost + link.vague) ++at;
     const auto same = [&](const Link& l) { return l.from && l.from->chain == link.from->chain; };
-    if (std::any_of(best.begin(), best.begin() + at, same)) return;
+    if (at + 1 == best.size() || std::any_of(best.begin(), best.begin() + at, same)) return;
     auto end = std::find_if(best.begin() + at, best.end() - 1, same);
     if (end == best.end() - 1) --end;  // the last one is no chain
     std::move_backward(best.begin() + at, end, end + 1);
@@ -85,9 +87,8 @@ BallTracker::Links BallTracker::smoothest(const Node& node, std::int64_t number)
     if (dt > kChain_s) break;
     for (int i = 0; i < then.count; ++i) {
       Step step;
-      if (step_between(then.nodes[i], node, dt, step) && step.smooth &&
-          step.cost < best[best.size() - 2].cost)
-        add({step.cost, &then.nodes[i], n, i});
+      if (step_between(then.nodes[i], node, dt, step) && step.smooth && step.cost < kSmooth)
+        add({step.cost, step.vague, &then.nodes[i], n, i});
     }
   }
   return best;
@@ -101,16 +102,17 @@ void BallTracker::chain(Instant& now, std::int64_t number) noexcept {
   std::array<bool, kCandidates> done{};
   for (int i = 0; i < now.count; ++i) links[i] = smoothest(now.nodes[i], number);
   const auto free_link = [&](int i) -> const Link& { return links[i][first[i]]; };
+  const auto rank = [&](int i) { return free_link(i).cost + free_link(i).vague; };
   for (int round = 0; round < now.count; ++round) {
     int next = -1;
     for (int i = 0; i < now.count; ++i)
-      if (!done[i] && (next < 0 || free_link(i).cost < free_link(next).cost)) next = i;
+      if (!done[i] && (next < 0 || rank(i) < rank(next))) next = i;
     join(now.nodes[next], free_link(next), now.capture_ns);
     done[next] = true;
     const std::uint32_t taken = now.nodes[next].chain;
     for (int i = 0; i < now.count; ++i)
       for (Link& l : links[i])
-        if (l.from && l.from->chain == taken) l = {1e9, nullptr};
+        if (l.from && l.from->chain == taken) l = {1e9, 0, nullptr};
     for (int i = 0; i < now.count; ++i)
       while (first[i] + 1 < links[i].size() && free_link(i).cost > kSmooth) ++first[i];
   }
@@ -121,95 +123,91 @@ void BallTracker::join(Node& node, const Link& onto, std::int64_t now_ns) noexce
     node.chain_instant = onto.instant, node.chain_node = onto.node;
     node.chain = link->chain;
     node.support = link->support + 1;
-    node.against = link->against;
-    node.merit = link->merit +
-                 std::max(1.0 / (node.support + 1), kMeritOf) * (node.confidence - link->merit);
     node.origin_yaw = link->origin_yaw, node.origin_pitch = link->origin_pitch;
     node.still_since_ns = link->still_since_ns;
   } else {
     node.chain = ++chains_;
-    node.merit = node.confidence;
     node.origin_yaw = node.yaw, node.origin_pitch = node.pitch;
     node.still_since_ns = now_ns;
+    if (const Spot* s = spot_at(node.yaw, node.pitch)) node.support = static_cast<int>(s->sights);
   }
   if (node.range * distance_between(node.origin_yaw, node.origin_pitch, node.yaw, node.pitch) >
       kMoved) {
     node.origin_yaw = node.yaw, node.origin_pitch = node.pitch;
     node.still_since_ns = now_ns;
   }
+  node.lies = seconds_of(now_ns - node.still_since_ns) > kLies_s;
 }
 
-// The best way to this node.
-void BallTracker::link(Node& node, std::int64_t number) noexcept {
+// The price of a step from one chain to another: both had sights while the ball was elsewhere.
+double BallTracker::cut(const Node& from, const Node& to) const noexcept {
+  if (from.chain == to.chain) return 0;
+  const auto price = [&](int sights) {
+    return std::min(kMostElsewhere, kElsewhere * evidence_ * sights);
+  };
+  return price(to.support) + price(from.sequel);
+}
+
+// The price of not being seen for so long.
+double BallTracker::unseen(double seconds) const noexcept {
+  return kHidden * evidence_ + kHidden_s * seconds;
+}
+
+// The best ways to this node from different chains.
+void BallTracker::find_ways(Node& node, std::int64_t number) noexcept {
   const std::int64_t now_ns = instant(number).capture_ns;
-  const double evidence = evidence_;
   node.speed_error = kUnknownSpeed;
-  // Sights of the chain when the path was at an instant; asked for ever earlier ones.
-  std::int64_t chain_instant = number;
-  const Node* of_chain = &node;
-  const auto elsewhere = [&](std::int64_t from, std::uint32_t chain) {
-    if (chain == node.chain) return 0.0;
-    while (of_chain && chain_instant > from) {
-      chain_instant = of_chain->chain_instant;
-      of_chain =
-          chain_instant < first_ ? nullptr : &instant(chain_instant).nodes[of_chain->chain_node];
-    }
-    const int sights = of_chain ? of_chain->support + 1 : 0;
-    return std::min(kElsewhere * evidence * sights, kMostElsewhere);
+  double best = -1e300;
+  const auto add = [&](const Way& way, const Node& from, const Step& step, double dt) {
+    int at = 0;
+    const auto chain_of = [&](const Way& w) { return instant(w.instant).nodes[w.node].chain; };
+    for (; at < node.way_count && node.ways[at].score >= way.score; ++at)
+      if (chain_of(node.ways[at]) == from.chain) return;
+    if (at == kWays) return;
+    int end = at;
+    while (end < node.way_count && chain_of(node.ways[end]) != from.chain) ++end;
+    if (end == kWays) --end;
+    if (end == node.way_count) ++node.way_count;
+    std::move_backward(node.ways.begin() + at, node.ways.begin() + end,
+                       node.ways.begin() + end + 1);
+    node.ways[at] = way;
+    if (way.score <= best) return;
+    best = way.score;
+    take_speed(node, from, dt, step.smooth);
   };
-  double best = -kBirth * 1.0;
-  const Node* from = nullptr;
-  bool smooth = false;
-  const auto take = [&](double value, std::int64_t instant_number, int index, bool is_smooth) {
-    if (value <= best) return;
-    best = value;
-    node.previous_instant = instant_number, node.previous = index;
-    from = &instant(instant_number).nodes[index];
-    smooth = is_smooth;
-  };
-  std::int64_t n = number - 1;
-  for (; n >= first_; --n) {
+  for (std::int64_t n = number - 1; n >= first_; --n) {
     const Instant& then = instant(n);
     const double dt = seconds_of(now_ns - then.capture_ns);
-    if (dt > config_.longest_gap_s) break;
-    if (number - n > kDense && (number - n) % 3 != 0) continue;
-    const double gap = n < number - 1 ? kHidden * evidence : 0;
-    const double least =
-        gap + (dt > kSmooth_s ? kKick + kHidden_s * dt : evidence * kHidden_s * dt);
-    if (then.best_node < 0 || then.best - least < best) break;  // nothing before can be better
+    const bool far = dt > config_.longest_gap_s;
+    if (number - n > kDense && (number - n) % 3 != 0 && !far) continue;
+    const double gap = n < number - 1 ? unseen(dt) : 0;
+    const double least = gap + (far ? kAfterLongGap : dt > kSmooth_s ? kKick : 0);
+    const bool full = node.way_count == kWays;
+    const auto hopeless = [&](double score) {
+      return full && score - least < node.ways[kWays - 1].score;
+    };
+    if (hopeless(then.best)) break;
     for (int i = 0; i < then.count; ++i) {
       const Node& other = then.nodes[i];
-      if (other.score - least < best) continue;
-      Step step;
-      if (!step_between(other, node, dt, step)) continue;
-      const double cost = (step.smooth ? evidence : 1) * step.cost;
-      take(other.score - cost - gap - elsewhere(n, other.chain), n, i, step.smooth);
+      if (hopeless(other.before) || (far && other.sequel > 0)) continue;
+      Step step{kAfterLongGap, false};
+      if (!far && !step_between(other, node, dt, step)) continue;
+      const double cost = (step.smooth ? evidence_ : 1) * step.cost + gap;
+      add({n, i, cost, other.before - cost - cut(other, node)}, other, step, dt);
     }
   }
-  const auto leap = [&](std::int64_t to, double cost) {
-    if (to < first_ || instant(to).best_node < 0) return;
-    const Instant& then = instant(to);
-    if (then.best_instant < first_) {  // forgotten: only its score is left
-      if (then.best - cost > best) best = then.best - cost, node.previous = -1, from = nullptr;
-      return;
-    }
-    const Node& other = instant(then.best_instant).nodes[then.best_node];
-    take(then.best - cost - elsewhere(then.best_instant, other.chain), then.best_instant,
-         then.best_node, false);
-  };
-  leap(number - 1, kTeleport);
-  leap(n, kAfterLongGap);
-  node.step = from ? from->score - best : kBirth;
-  node.score = best;
-  if (!from) return;
-  const double dt = seconds_of(now_ns - instant(node.previous_instant).capture_ns);
+}
+
+void BallTracker::take_speed(Node& node, const Node& from, double dt, bool smooth) const noexcept {
+  node.yaw_speed = node.pitch_speed = 0;
+  node.speed_error = kUnknownSpeed;
   if (dt > 1) return;
   const double follow =
-      smooth ? (from->speed_error > 2 ? 0.9 : std::clamp(0.5 + dt, 0.6, 0.95)) : 1.0;
-  node.speed_error = smooth ? std::max(0.5, 0.25 * from->speed_error) : kUnknownSpeed;
-  const double vy = (node.yaw - from->yaw) / dt, vp = (node.pitch - from->pitch) / dt;
-  node.yaw_speed = from->yaw_speed + follow * (vy - from->yaw_speed);
-  node.pitch_speed = from->pitch_speed + follow * (vp - from->pitch_speed);
+      smooth ? (from.speed_error > 2 ? 0.9 : std::clamp(0.5 + dt, 0.6, 0.95)) : 1.0;
+  if (smooth) node.speed_error = std::max(0.5, 0.25 * from.speed_error);
+  const double vy = (node.yaw - from.yaw) / dt, vp = (node.pitch - from.pitch) / dt;
+  node.yaw_speed = from.yaw_speed + follow * (vy - from.yaw_speed);
+  node.pitch_speed = from.pitch_speed + follow * (vp - from.pitch_speed);
 }
 
 }  // namespace gantry

@@ -1,4 +1,4 @@
-// Sights of what may be the ball, and what speaks for and against them.
+// Sights of what may be the ball, and what speaks for them.
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/ball_tracker.hpp"
 
@@ -12,18 +12,12 @@ namespace {
 constexpr double kBallDiameter = 0.22;  // metres
 constexpr double kSightError = 0.22 * kDegree,
                  kSightPixels = 2;         // of a detection's centre: the larger
-constexpr double kBase = 0.8, kSlope = 8;  // gain of a sight: at a confidence of 0.55, and by it,
+constexpr double kBase = 0.7, kSlope = 8;  // gain of a sight: at a confidence of 0.55, and by it,
 constexpr double kLeastGain = -1, kMostGain = 4.5;
-constexpr double kCompany = 0.3;                 // with somebody nearer than
-constexpr double kNear = 4;                      // metres
 constexpr double kRest_s = 2, kRestShare = 0.5;  // what has lain for so long repeats itself
-constexpr double kAgainst = 0.45,
-                 kMostAgainst = 3;  // of a sight of its chain while the ball was elsewhere
-constexpr double kSpot = 0.25, kMostSpot = 2.5;  // and of one of its place
-constexpr double kDoubted = 4, kTrustBack = 0.5;
-constexpr double kLearns = 0.7;  // trust from which a path speaks against others
-constexpr double kSpotSize = 0.7 * kDegree;
-constexpr double kSpotHalfLife_s = 60;
+constexpr double kLearns = 0.7,
+                 kLearns_s = 1;  // trust of a path that tells false balls, and its age
+constexpr double kSpotSize = 0.5 * kDegree, kSpotHalfLife_s = 60, kMostSights = 20;
 constexpr double kEvidence_s = 0.15;  // sights that are nearer in time repeat each other
 
 }  // namespace
@@ -39,16 +33,21 @@ BallTracker::BallTracker(const BallTrackerConfig& config, const PanoramaGeometry
 
 void BallTracker::clear() noexcept {
   first_ = end_ = 0;
+  learned_ = 0;
+  base_ = 0;
   spots_ = {};
-  doubts_ = {};
 }
 
 void BallTracker::forget_before(std::int64_t capture_ns) noexcept {
-  while (first_ < end_ && instant(first_).capture_ns < capture_ns) ++first_;
+  while (first_ < end_ && instant(first_).capture_ns < capture_ns) forget_first();
+}
+
+void BallTracker::forget_first() noexcept {
+  base_ = std::max(base_, instant(first_++).best);
 }
 
 void BallTracker::observe(const Detections& found, std::span<const PersonState> people) noexcept {
-  if (end_ - first_ == kInstants) ++first_;
+  if (end_ - first_ == kInstants) forget_first();
   Instant& now = instant(end_);
   now.capture_ns = found.capture_ns;
   now.count = 0;
@@ -60,22 +59,15 @@ void BallTracker::observe(const Detections& found, std::span<const PersonState> 
   take_candidates(found, people, now);
   const std::int64_t number = end_++;
   chain(now, number);
-  for (int i = 0; i < now.count; ++i) link(now.nodes[i], number);
-  now.best = -1e300, now.best_node = -1;
-  if (number > first_) {
-    const Instant& before = instant(number - 1);
-    now.best = before.best, now.best_instant = before.best_instant,
-    now.best_node = before.best_node;
-  }
   for (int i = 0; i < now.count; ++i) {
-    Node& node = now.nodes[i];
-    weigh(node, now.capture_ns);
-    node.score += node.gain;
-    if (node.score > now.best) now.best = node.score, now.best_instant = number, now.best_node = i;
+    weigh(now.nodes[i], now.capture_ns);
+    find_ways(now.nodes[i], number);
   }
+  look_back();
+  look_ahead();
   choose_path();
-  weigh_path();
-  learn(now);
+  find_rivals();
+  learn();
 }
 
 void BallTracker::take_candidates(const Detections& found, std::span<const PersonState> people,
@@ -122,69 +114,45 @@ double BallTracker::metres_to_nearest(const Node& node,
   return nearest;
 }
 
-// What a sight speaks for: its confidence, that it moves, that somebody is near; against it: that it
-// was seen when the ball was elsewhere.
+// What a sight speaks for: its confidence, that it moves, that somebody is near.
 void BallTracker::weigh(Node& node, std::int64_t now_ns) const noexcept {
   double gain = kBase + kSlope * (node.confidence - 0.55);
+  node.gain = evidence_ * std::clamp(gain, kLeastGain, kMostGain);
   const double still_s = seconds_of(now_ns - node.still_since_ns);
-  if (node.alone < kNear) gain += kCompany;
-  double spot = 0;
-  for (const Spot& s : spots_)
-    if (s.weight > 0 && distance_between(node.yaw, node.pitch, s.yaw, s.pitch) < kSpotSize)
-      spot =
-          std::max(spot, s.weight * std::exp2(-seconds_of(now_ns - s.last_ns) / kSpotHalfLife_s));
-  gain -= std::min(kMostSpot, kSpot * spot) + std::min(kMostAgainst, kAgainst * node.against);
-  node.worth = evidence_ * std::clamp(gain, kLeastGain, kMostGain);
-  node.gain = node.worth;
   if (still_s > kRest_s && node.gain > 0) node.gain *= kRestShare;
-}
-
-double& BallTracker::doubt_of(std::uint32_t chain) noexcept {
-  Doubt& d = doubts_[chain % doubts_.size()];
-  if (d.chain != chain) d = {chain, 0};
-  return d.weight;
-}
-
-bool BallTracker::doubted(std::uint32_t chain) const noexcept {
-  const Doubt& d = doubts_[chain % doubts_.size()];
-  return d.chain == chain && d.weight >= kDoubted;
 }
 
 BallTracker::Spot* BallTracker::spot_at(double yaw, double pitch) noexcept {
   for (Spot& s : spots_)
-    if (s.weight > 0 && distance_between(yaw, pitch, s.yaw, s.pitch) < kSpotSize) return &s;
+    if (s.sights > 0 && distance_between(yaw, pitch, s.yaw, s.pitch) < kSpotSize) return &s;
   return nullptr;
 }
 
-// Only a path that is trusted speaks against others, and only against those that look less like a
-// ball than its own sights: once astray it must not talk the ball down.
-void BallTracker::learn(Instant& now) noexcept {
-  if (now.chosen < 0 || now.trust < kLearns) return;
-  const Node& ball = now.nodes[now.chosen];
-  for (int i = 0; i < now.count; ++i) {
-    Node& other = now.nodes[i];
-    if (i == now.chosen ||
-        distance_between(ball.yaw, ball.pitch, other.yaw, other.pitch) < kSameBall)
-      continue;
-    if (other.merit > ball.merit) continue;
-    other.against = std::min(30.0, other.against + evidence_);
-    doubt_of(other.chain) += evidence_;
-    if (seconds_of(now.capture_ns - other.still_since_ns) < 0.5) continue;
-    Spot* s = spot_at(other.yaw, other.pitch);
-    if (!s) {
-      s = &*std::min_element(spots_.begin(), spots_.end(), [](const Spot& a, const Spot& b) {
-        return a.weight < b.weight || (a.weight == b.weight && a.last_ns < b.last_ns);
-      });
-      *s = {other.yaw, other.pitch, 0, now.capture_ns};
+// What lies elsewhere than the ball is remembered for longer than the window.
+void BallTracker::learn() noexcept {
+  const std::int64_t newest_ns = instant(end_ - 1).capture_ns;
+  for (learned_ = std::max(learned_, first_); learned_ < end_; ++learned_) {
+    const Instant& at = instant(learned_);
+    if (seconds_of(newest_ns - at.capture_ns) < kLearns_s) break;
+    for (int i = 0; i < at.count && at.trust >= kLearns; ++i) {
+      const Node& n = at.nodes[i];
+      Spot* s = spot_at(n.yaw, n.pitch);
+      if (distance_between(at.yaw, at.pitch, n.yaw, n.pitch) < kSameBall) {
+        if (s && i == at.chosen) s->sights *= 0.7;
+        continue;
+      }
+      if (seconds_of(at.capture_ns - n.still_since_ns) < 0.5) continue;
+      if (!s) {
+        s = &*std::min_element(spots_.begin(), spots_.end(),
+                               [](const Spot& a, const Spot& b) { return a.last_ns < b.last_ns; });
+        *s = {n.yaw, n.pitch, 0, at.capture_ns};
+      }
+      const double age_s = seconds_of(at.capture_ns - s->last_ns);
+      s->sights =
+          std::min(kMostSights, s->sights * std::exp2(-age_s / kSpotHalfLife_s) + evidence_);
+      s->last_ns = at.capture_ns;
     }
-    const double age = seconds_of(now.capture_ns - s->last_ns);
-    s->weight = std::min(20.0, s->weight * std::exp2(-age / kSpotHalfLife_s) + evidence_);
-    s->last_ns = now.capture_ns;
   }
-  now.nodes[now.chosen].against *= 0.7;
-  double& doubt = doubt_of(ball.chain);
-  doubt = std::max(0.0, doubt - kTrustBack * evidence_);
-  if (Spot* s = spot_at(ball.yaw, ball.pitch)) s->weight *= 0.7;
 }
 
 }  // namespace gantry

@@ -1,21 +1,21 @@
 // The ball's path through a window of detections: all hypotheses are scored together.
 //
-// How: every candidate of every instant is a node. A node's score is the best, over the nodes before
-// it, of their score plus what the step from there costs (a Viterbi search): steps go over any
-// number of instants at which the ball was hidden. A step is smooth (the node lies where motion
-// without a touch would have brought the ball: rolling, or in flight, with gravity, and bounced
-// where the ground is) or a kick, which costs more the faster it is and where nobody is near to
-// kick, and is impossible above the speed of any ball. So a single false ball never pays for the way
-// there and back, while reversals are as good as any kick.
+// How: every candidate of every instant is a node, and ways lead to it from nodes before it, over any
+// number of instants at which the ball was hidden. A way is smooth (the node lies where motion without
+// a touch would have brought the ball: rolling, or in flight, with gravity, and bounced where the
+// ground is) or a kick, which costs more the faster it is and where nobody is near to kick, and is
+// impossible above the speed of any ball. So a single false ball never pays for the way there and
+// back, while reversals are as good as any kick.
 //
-// Candidates that go on smoothly make a chain. Whoever comes from elsewhere into a chain that was
-// there at the same time pays for every sight that it had by then: the ball cannot have been in two
-// places. Chains and spots that were seen while the path was elsewhere are evidence against
-// themselves, where they look less like a ball: they gain less, until the path itself leads into
-// them, or the evidence has faded. What the path took from a chain that is so found out later is
-// taken back. What lies still repeats itself: it gains half, but stays as trusted.
+// Candidates that go on smoothly make a chain. The ball cannot be in two places: whoever comes from
+// elsewhere into a chain pays for the sights that it had by then, and whoever leaves it for those that
+// it has afterwards. What lies still repeats itself: it gains half.
 //
-// ball_tracker.cpp: sights and evidence; ball_steps.cpp: chains and steps; ball_path.cpp: the path.
+// With every instant the best scores from the window's beginning to every node and from there to its
+// end are found anew. The path is the best of all; it is trusted at an instant as far as it is better
+// than the best of those that are elsewhere then.
+//
+// ball_tracker.cpp: sights; ball_steps.cpp: chains and ways; ball_path.cpp: the path.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
@@ -55,77 +55,85 @@ class BallTracker {
   BallState at(std::int64_t instant_ns) const noexcept;
 
  private:
+  // From an earlier node.
+  struct Way {
+    std::int64_t instant = -1;  // absolute number
+    int node = -1;
+    double cost = 0;
+    double score =
+        0;  // of the best path on this way, without the gain of the node that it leads to
+  };
+  static constexpr int kWays = 6;  // to a node, the best ones of different chains
   struct Node {
     double yaw = 0, pitch = 0, yaw_speed = 0, pitch_speed = 0;
-    double speed_error = 0;                // m/s, standard deviation
-    double range = 0, diameter = 0;        // metres, radians
-    double cosine = 1;                     // of the pitch
-    double fall = 0;                       // pitch of the ground below it, from its own
-    double confidence = 0;                 // the detector's
-    double worth = 0;                      // of the sight by itself
-    double gain = 0, score = 0, step = 0;  // step: the cost of the way here
-    double alone = 0;                      // metres to the nearest person; 0 where nobody was seen
-    std::int64_t previous_instant = -1;    // absolute numbers; -1: the path begins here
-    int previous = -1;
+    double speed_error = 0;          // m/s, standard deviation
+    double range = 0, diameter = 0;  // metres, radians
+    double cosine = 1;               // of the pitch
+    double fall = 0;                 // pitch of the ground below it, from its own
+    double confidence = 0;           // the detector's
+    double gain = 0;                 // what the sight by itself speaks for
+    double alone = 0;                // metres to the nearest person; 0 where nobody was seen
+    std::array<Way, kWays> ways;
+    int way_count = 0, best_way = -1;
+    double before = 0,
+           after = 0;  // best scores from the beginning to here, and from here to the end
     std::uint32_t chain = 0;
     std::int64_t chain_instant = -1;  // of the sight of the chain before this one; -1: none
     int chain_node = -1;
-    int support = 0;                          // sights of the chain before this one
-    double against = 0;                       // evidence against the chain
-    double merit = 0;                         // mean confidence of the chain's latest sights
+    int support = 0, sequel = 0;              // sights of the chain before this one and after it
     double origin_yaw = 0, origin_pitch = 0;  // where the chain was when it last moved
     std::int64_t still_since_ns = 0;
+    bool lies = false;
   };
   struct Instant {
     std::int64_t capture_ns = 0;
     int count = 0;
-    int chosen = -1;   // the node on the path
-    double trust = 0;  // 0 … 1: in that node
-    double best = 0;   // score of the best node up to here
-    std::int64_t best_instant = -1;
-    int best_node = -1;
+    int chosen = -1;            // the node on the path
+    double yaw = 0, pitch = 0;  // of the path
+    double rival = 0;           // score of the best path that is elsewhere
+    double trust = 0;           // 0 … 1: that the path is where the ball is
+    double best = 0;            // score of the best node up to here
     std::array<Node, kCandidates> nodes;
   };
-  // A place where something that looks like a ball was seen while the ball was elsewhere.
+  // A place where something that looks like a ball lay while the ball was elsewhere.
   struct Spot {
-    double yaw = 0, pitch = 0, weight = 0;
+    double yaw = 0, pitch = 0, sights = 0;
     std::int64_t last_ns = 0;
-  };
-  // How often a chain was seen while the path was surely elsewhere.
-  struct Doubt {
-    std::uint32_t chain = 0;
-    double weight = 0;
   };
   struct Step {
     double cost = 0;
     bool smooth = false;
+    double vague = 0;  // how much less is expected of it than that it lies still
   };
-
-  Instant& instant(std::int64_t number) noexcept { return ring_[number % kInstants]; }
-  const Instant& instant(std::int64_t number) const noexcept { return ring_[number % kInstants]; }
-  void take_candidates(const Detections& found, std::span<const PersonState> people,
-                       Instant& at) noexcept;
-  double metres_to_nearest(const Node& node, std::span<const PersonState> people) const noexcept;
-  void weigh(Node& node, std::int64_t now_ns) const noexcept;
-  bool step_between(const Node& from, const Node& to, double dt, Step& step) const noexcept;
   struct Link {
-    double cost = 0;
+    double cost = 0, vague = 0;
     const Node* from = nullptr;  // none: a chain of its own
     std::int64_t instant = -1;
     int node = -1;
   };
   using Links = std::array<Link, 5>;  // of different chains, the last of none
+
+  Instant& instant(std::int64_t number) noexcept { return ring_[number % kInstants]; }
+  const Instant& instant(std::int64_t number) const noexcept { return ring_[number % kInstants]; }
+  void forget_first() noexcept;
+  void take_candidates(const Detections& found, std::span<const PersonState> people,
+                       Instant& at) noexcept;
+  double metres_to_nearest(const Node& node, std::span<const PersonState> people) const noexcept;
+  void weigh(Node& node, std::int64_t now_ns) const noexcept;
+  bool step_between(const Node& from, const Node& to, double dt, Step& step) const noexcept;
   Links smoothest(const Node& node, std::int64_t number) const noexcept;
   void chain(Instant& now, std::int64_t number) noexcept;
   void join(Node& node, const Link& onto, std::int64_t now_ns) noexcept;
-  void link(Node& node, std::int64_t number) noexcept;
-  void choose_path() noexcept;
-  void learn(Instant& now) noexcept;
-  double& doubt_of(std::uint32_t chain) noexcept;
-  bool doubted(std::uint32_t chain) const noexcept;
+  void find_ways(Node& node, std::int64_t number) noexcept;
+  void take_speed(Node& node, const Node& from, double dt, bool smooth) const noexcept;
+  void learn() noexcept;
   Spot* spot_at(double yaw, double pitch) noexcept;
-  double rival_of(const Instant& at) const noexcept;
-  void weigh_path() noexcept;
+  double cut(const Node& from, const Node& to) const noexcept;
+  double unseen(double seconds) const noexcept;
+  void look_back() noexcept;
+  void look_ahead() noexcept;
+  void choose_path() noexcept;
+  void find_rivals() noexcept;
   bool trusted(std::int64_t number) const noexcept;
   std::int64_t first_after(std::int64_t instant_ns) const noexcept;
 
@@ -135,10 +143,12 @@ class BallTracker {
   double sight_error_;  // radians
   std::vector<Instant> ring_;
   std::int64_t first_ = 0, end_ = 0;  // numbers of the instants in the ring: [first_, end_)
+  std::int64_t learned_ = 0;          // of those before the spots are known
   std::uint32_t chains_ = 0;
-  double evidence_ = 1;  // of one sight: less where analyses follow each other faster
   std::array<Spot, 48> spots_{};
-  std::array<Doubt, 256> doubts_{};  // of the chain with this number, modulo
+  double base_ = 0;      // the best score of what was forgotten
+  double best_ = 0;      // the score of the path
+  double evidence_ = 1;  // of one sight: less where analyses follow each other faster
 };
 
 }  // namespace gantry
