@@ -27,6 +27,7 @@ constexpr double kChain_s = 0.8;      // nor lasts longer
 constexpr double kSmooth_s = 0.8;  // the longest gap over which motion without a touch is believed
 constexpr double kVague = 0.12;
 constexpr double kLies_s = 0.4;  // what has not moved for so long lies
+constexpr double kNew = 0, kTurn = 0.7;
 constexpr double kMoved = 1.2;   // metres
 constexpr int kDense = 24;       // instants; of those before only every third is looked at
 
@@ -56,7 +57,8 @@ bool BallTracker::step_between(const Node& from, const Node& to, double dt,
   const double sway = 0.5 * kPush * dt * dt / range;
   const double drift = from.speed_error * dt / range;
   const double still = sight_error_ * sight_error_ * 2;
-  const double variance = still + sway * sway + drift * drift;
+  const double turn = kTurn * (from.yaw_speed * from.yaw_speed * c * c + from.pitch_speed * from.pitch_speed) * dt * dt;
+  const double variance = still + sway * sway + drift * drift + turn * turn;
   const double off = std::min(rolled * rolled, flown * flown) + ahead_yaw * ahead_yaw;
   const double vague = std::log(variance / still);
   const double smooth = 0.5 * off / variance + kVague * vague;
@@ -145,7 +147,7 @@ double BallTracker::cut(const Node& from, const Node& to) const noexcept {
   const auto price = [&](int sights) {
     return std::min(kMostElsewhere, kElsewhere * evidence_ * sights);
   };
-  return price(to.support) + price(from.sequel);
+  return price(to.support) + price(from.sequel) + (to.support == 0 ? -kNew : 0) + (from.sequel > 0 ? kNew : 0);
 }
 
 // The price of not being seen for so long.

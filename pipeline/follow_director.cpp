@@ -140,19 +140,19 @@ Axes FollowDirector::plan(std::size_t steps) noexcept {
       const Place& p = places_[k];
       targets_[k] = {p.*value, 0.25 * p.trust, slack * p.field_of_view, kZoneWeight * p.trust};
     }
-    jerk[axis] = planner.plan(motion_.axis(axis), {targets_.data(), steps}, effort);
+    jerk[axis] = planner.plan(motion_.axis(axis), {targets_.data(), steps}, effort, motion_.limits(axis));
   };
   plan_aim(yaw_, 0, &Place::yaw, config_.slack);
   plan_aim(pitch_, 1, &Place::pitch, config_.slack);
   for (std::size_t k = 0; k < steps; ++k) {
     const Place& p = places_[k];
-    const double off = std::max(std::abs(yaw_.places()[k] - p.yaw),
-                                std::abs(pitch_.places()[k] - p.pitch) / limits_.aspect());
+    const double off = std::max(std::abs(yaw_.path()[k].place - p.yaw),
+                                std::abs(pitch_.path()[k].place - p.pitch) / limits_.aspect());
     const double held = std::min(config_.wide, 2 * kRoom * off * p.ball_share);
     targets_[k] = {std::max(p.field_of_view, held), 1, 0, 0, held, config_.wide};
   }
   jerk[2] = zoom_.plan(motion_.axis(2), {targets_.data(), steps},
-                       effort_for(kZoomCalm * config_.smoothing_s));
+                       effort_for(kZoomCalm * config_.smoothing_s), motion_.limits(2));
   return jerk;
 }
 

@@ -34,6 +34,7 @@ class PathMotion {
 
   const CameraPose& pose() const noexcept { return pose_; }
   AxisState axis(std::size_t i) const noexcept;
+  const AxisLimits& limits(std::size_t i) const noexcept { return axis_[i]; }
   // Where the camera would come to rest if it braked now, in steps of `seconds` > 0.
   CameraPose resting_place(double seconds) const noexcept;
 

@@ -9,6 +9,8 @@ namespace {
 
 constexpr double kBoundWeight = 40;  // of what lies beyond the bounds, to that of the targets' zone
 
+constexpr double kLimitWeight = 40;  // of a speed beyond its limit; to that of the effort, of an acceleration
+
 constexpr double h = PathPlanner::kStep_s;
 // x⁺ = F x + G u for a jerk u that is constant over a step.
 constexpr double F[3][3] = {{1, h, h* h / 2}, {0, 1, h}, {0, 0, 1}};
@@ -39,14 +41,20 @@ Pull pull_of(const AxisTarget& t, double x, bool first) {
 }  // namespace
 
 void PathPlanner::solve(std::span<const AxisTarget> targets, const Effort& effort,
-                        bool first) noexcept {
+                        const AxisLimits& limits, bool first) noexcept {
   // The cost to go is z'Pz - 2p'z of the state z after the step.
   double P[3][3] = {}, p[3] = {};
   for (std::size_t k = count_; k-- > 0;) {
-    const Pull pull = pull_of(targets[k], places_[k], first);
+    const Pull pull = pull_of(targets[k], path_[k].place, first);
     P[0][0] += pull.weight;
     P[2][2] += effort.acceleration;
     p[0] += pull.weighted_place;
+    const auto keep_within = [&](int i, double value, double most, double weight) {
+      if (first || std::abs(value) <= most) return;
+      P[i][i] += weight, p[i] += std::copysign(weight * most, value);
+    };
+    keep_within(1, path_[k].speed, limits.speed, kLimitWeight);
+    keep_within(2, path_[k].acceleration, limits.acceleration, kLimitWeight * effort.acceleration);
     double PG[3], PF[3][3];
     for (int i = 0; i < 3; ++i) {
       PG[i] = P[i][0] * G[0] + P[i][1] * G[1] + P[i][2] * G[2];
@@ -75,11 +83,11 @@ void PathPlanner::solve(std::span<const AxisTarget> targets, const Effort& effor
 }
 
 double PathPlanner::plan(const AxisState& now, std::span<const AxisTarget> targets,
-                         const Effort& effort) noexcept {
+                         const Effort& effort, const AxisLimits& limits) noexcept {
   count_ = targets.size();
   double jerk = 0;
   for (int round = 0; round < kRounds; ++round) {
-    solve(targets, effort, round == 0);
+    solve(targets, effort, limits, round == 0);
     double z[3] = {now.place, now.speed, now.acceleration};
     for (std::size_t k = 0; k < count_; ++k) {
       const auto& [K, constant] = gains_[k];
@@ -88,7 +96,7 @@ double PathPlanner::plan(const AxisState& now, std::span<const AxisTarget> targe
       const double after[3] = {z[0] + h * z[1] + h * h / 2 * z[2] + G[0] * u,
                                z[1] + h * z[2] + G[1] * u, z[2] + G[2] * u};
       for (int i = 0; i < 3; ++i) z[i] = after[i];
-      places_[k] = z[0];
+      path_[k] = {z[0], z[1], z[2]};
     }
   }
   return jerk;

@@ -13,6 +13,8 @@
 #include <array>
 #include <span>
 
+#include "pipeline/director.hpp"
+
 namespace gantry {
 
 // Any unit of angle; seconds.
@@ -39,9 +41,9 @@ class PathPlanner {
 
   // The jerk to go on with. `targets`: 1 … kSteps of them, at kStep_s, 2 kStep_s … from now.
   double plan(const AxisState& now, std::span<const AxisTarget> targets,
-              const Effort& effort) noexcept;
-  // The places of the last plan, at the instants of its targets.
-  std::span<const double> places() const noexcept { return {places_.data(), count_}; }
+              const Effort& effort, const AxisLimits& limits) noexcept;
+  // The states of the last plan, at the instants of its targets.
+  std::span<const AxisState> path() const noexcept { return {path_.data(), count_}; }
 
  private:
   static constexpr int kRounds = 4;
@@ -49,10 +51,11 @@ class PathPlanner {
     std::array<double, 3> of_state;
     double constant;
   };
-  void solve(std::span<const AxisTarget> targets, const Effort& effort, bool first) noexcept;
+  void solve(std::span<const AxisTarget> targets, const Effort& effort,
+             const AxisLimits& limits, bool first) noexcept;
 
   std::size_t count_ = 0;
-  std::array<double, kSteps> places_{};
+  std::array<AxisState, kSteps> path_{};
   std::array<Gain, kSteps> gains_{};
 };
 
