@@ -11,6 +11,8 @@ namespace {
 
 constexpr double kAstray = 6;  // m/s: how fast the ball may part from where it is guessed
 constexpr double kNearby = 3.5 * kDegree;  // what counts as there
+constexpr double kSpeed_s = 0.4;           // sights that are so near tell the speed
+constexpr double kKept = 0.7;              // of its speed is kept on average while it is not seen
 constexpr double kDrift_s = 0.4;  // beyond its last sight the ball comes to rest in this time
 constexpr double kBirth = 3;      // of a path that begins within the window
 constexpr double kEven = 3, kSure = 1.5;  // the lead that is trusted by one half, and a step of it
@@ -165,6 +167,21 @@ std::int64_t BallTracker::first_after(std::int64_t t) const noexcept {
   return low;
 }
 
+// Of the ball as it came to a sight, or goes on from it: from the next one on that side.
+bool BallTracker::speed_around(std::int64_t number, int side, double& yaw,
+                               double& pitch) const noexcept {
+  const Instant& at = instant(number);
+  for (std::int64_t n = number + side; n >= first_ && n < end_; n += side) {
+    const double dt = seconds_of(instant(n).capture_ns - at.capture_ns);
+    if (std::abs(dt) > kSpeed_s) break;
+    if (!trusted(n)) continue;
+    const Node &here = at.nodes[at.chosen], &there = instant(n).nodes[instant(n).chosen];
+    yaw = (there.yaw - here.yaw) / dt, pitch = (there.pitch - here.pitch) / dt;
+    return true;
+  }
+  return false;
+}
+
 BallState BallTracker::at(std::int64_t t) const noexcept {
   const std::int64_t after = first_after(t);
   std::int64_t before = after - 1, next = after;
@@ -191,10 +208,17 @@ BallState BallTracker::at(std::int64_t t) const noexcept {
     s.interpolated = past > 0;
     return s;
   }
-  const double share = past / gap;
+  const double share = past / gap, straight_yaw = (to.yaw - from.yaw) / gap,
+               straight_pitch = (to.pitch - from.pitch) / gap;
   const auto mix = [&](double x, double y) { return x + share * (y - x); };
   s.yaw = mix(from.yaw, to.yaw), s.pitch = mix(from.pitch, to.pitch);
-  s.yaw_speed = (to.yaw - from.yaw) / gap, s.pitch_speed = (to.pitch - from.pitch) / gap;
+  s.yaw_speed = straight_yaw, s.pitch_speed = straight_pitch;
+  // A cubic that leaves as the ball came, and arrives as it goes on.
+  const double leaves = kKept * past * (1 - share) * (1 - share), arrives = -ahead * share * share;
+  if (double yaw, pitch; speed_around(before, -1, yaw, pitch))
+    s.yaw += leaves * (yaw - straight_yaw), s.pitch += leaves * (pitch - straight_pitch);
+  if (double yaw, pitch; speed_around(next, 1, yaw, pitch))
+    s.yaw += arrives * (yaw - straight_yaw), s.pitch += arrives * (pitch - straight_pitch);
   s.diameter = mix(from.diameter, to.diameter);
   s.track = std::min(a.trust, b.trust);
   s.confidence = s.track * sureness(kAstray * past * ahead / gap, std::min(from.range, to.range));

@@ -26,10 +26,14 @@ constexpr double kSmooth = 3;         // a step costs no more within a chain,
 constexpr double kChain_s = 0.8;      // nor lasts longer
 constexpr double kSmooth_s = 0.8;  // the longest gap over which motion without a touch is believed
 constexpr double kVague = 0.12;
-constexpr double kLies_s = 0.4;  // what has not moved for so long lies
-constexpr double kNew = 0, kTurn = 0.7;
-constexpr double kMoved = 1.2;   // metres
-constexpr int kDense = 24;       // instants; of those before only every third is looked at
+constexpr double kLies_s = 0.8;  // what has not moved for so long lies
+constexpr double kPushLying = 8, kNew = 1, kTurn = 0.7;
+constexpr double kMoved = 1.2;  // metres
+constexpr int kDense = 24;      // instants; of those before only every third is looked at
+
+double mix(double a, double b, double share) {
+  return a + share * (b - a);
+}
 
 }  // namespace
 
@@ -47,6 +51,11 @@ bool BallTracker::step_between(const Node& from, const Node& to, double dt,
   const double far = std::clamp((from.alone - kTouch) / kTouch, 0.0, 1.0);
   step.cost = kKick + kNobody * far + kAim * std::log1p(area * area) + 0.5 * speed * speed;
   step.smooth = false, step.vague = 0;
+  const double still = sight_error_ * sight_error_ * 2;
+  if (from.lies) {
+    const double lies = 0.5 * (across * across + up * up) / still;
+    if (lies <= step.cost) step = {lies, true, 0};
+  }
   if (dt > kSmooth_s) return true;
   const double ahead_yaw = across - from.yaw_speed * c * dt;
   const double rolled = up - from.pitch_speed * dt;
@@ -54,17 +63,16 @@ bool BallTracker::step_between(const Node& from, const Node& to, double dt,
   double flown = rolled + drop;
   const double landing = from.pitch_speed * dt - drop;
   if (landing < from.fall) flown = up - (from.fall + kBounce * (from.fall - landing));
-  const double sway = 0.5 * kPush * dt * dt / range;
+  const double sway = 0.5 * (from.lies ? kPushLying : kPush) * dt * dt / range;
   const double drift = from.speed_error * dt / range;
-  const double still = sight_error_ * sight_error_ * 2;
-  const double turn = kTurn * (from.yaw_speed * from.yaw_speed * c * c + from.pitch_speed * from.pitch_speed) * dt * dt;
+  const double turn =
+      kTurn * (from.yaw_speed * from.yaw_speed * c * c + from.pitch_speed * from.pitch_speed) * dt *
+      dt;
   const double variance = still + sway * sway + drift * drift + turn * turn;
   const double off = std::min(rolled * rolled, flown * flown) + ahead_yaw * ahead_yaw;
   const double vague = std::log(variance / still);
   const double smooth = 0.5 * off / variance + kVague * vague;
   if (smooth <= step.cost) step = {smooth, true, vague};
-  const double lies = 0.5 * (across * across + up * up) / still;
-  if (from.lies && lies <= step.cost) step = {lies, true, 0};
   return true;
 }
 
@@ -86,8 +94,9 @@ BallTracker::Links BallTracker::smoothest(const Node& node, std::int64_t number)
   for (std::int64_t n = number - 1; n >= first_; --n) {
     const Instant& then = instant(n);
     const double dt = seconds_of(now_ns - then.capture_ns);
-    if (dt > kChain_s) break;
+    if (dt > config_.longest_gap_s) break;
     for (int i = 0; i < then.count; ++i) {
+      if (dt > kSmooth_s && !then.nodes[i].lies) continue;
       Step step;
       if (step_between(then.nodes[i], node, dt, step) && step.smooth && step.cost < kSmooth)
         add({step.cost, step.vague, &then.nodes[i], n, i});
@@ -127,7 +136,13 @@ void BallTracker::join(Node& node, const Link& onto, std::int64_t now_ns) noexce
     node.support = link->support + 1;
     node.origin_yaw = link->origin_yaw, node.origin_pitch = link->origin_pitch;
     node.still_since_ns = link->still_since_ns;
+    const double dt = seconds_of(now_ns - instant(onto.instant).capture_ns);
+    const double follow = link->speed_error > 2 ? 0.9 : std::clamp(0.5 + dt, 0.6, 0.95);
+    node.speed_error = std::max(0.5, 0.25 * link->speed_error);
+    node.yaw_speed = mix(link->yaw_speed, (node.yaw - link->yaw) / dt, follow);
+    node.pitch_speed = mix(link->pitch_speed, (node.pitch - link->pitch) / dt, follow);
   } else {
+    node.speed_error = kUnknownSpeed;
     node.chain = ++chains_;
     node.origin_yaw = node.yaw, node.origin_pitch = node.pitch;
     node.still_since_ns = now_ns;
@@ -147,7 +162,8 @@ double BallTracker::cut(const Node& from, const Node& to) const noexcept {
   const auto price = [&](int sights) {
     return std::min(kMostElsewhere, kElsewhere * evidence_ * sights);
   };
-  return price(to.support) + price(from.sequel) + (to.support == 0 ? -kNew : 0) + (from.sequel > 0 ? kNew : 0);
+  return price(to.support) + price(from.sequel) + (to.support == 0 ? -kNew : 0) +
+         (from.sequel > 0 ? kNew : 0);
 }
 
 // The price of not being seen for so long.
@@ -158,9 +174,7 @@ double BallTracker::unseen(double seconds) const noexcept {
 // The best ways to this node from different chains.
 void BallTracker::find_ways(Node& node, std::int64_t number) noexcept {
   const std::int64_t now_ns = instant(number).capture_ns;
-  node.speed_error = kUnknownSpeed;
-  double best = -1e300;
-  const auto add = [&](const Way& way, const Node& from, const Step& step, double dt) {
+  const auto add = [&](const Way& way, const Node& from) {
     int at = 0;
     const auto chain_of = [&](const Way& w) { return instant(w.instant).nodes[w.node].chain; };
     for (; at < node.way_count && node.ways[at].score >= way.score; ++at)
@@ -173,9 +187,6 @@ void BallTracker::find_ways(Node& node, std::int64_t number) noexcept {
     std::move_backward(node.ways.begin() + at, node.ways.begin() + end,
                        node.ways.begin() + end + 1);
     node.ways[at] = way;
-    if (way.score <= best) return;
-    best = way.score;
-    take_speed(node, from, dt, step.smooth);
   };
   for (std::int64_t n = number - 1; n >= first_; --n) {
     const Instant& then = instant(n);
@@ -195,21 +206,9 @@ void BallTracker::find_ways(Node& node, std::int64_t number) noexcept {
       Step step{kAfterLongGap, false};
       if (!far && !step_between(other, node, dt, step)) continue;
       const double cost = (step.smooth ? evidence_ : 1) * step.cost + gap;
-      add({n, i, cost, other.before - cost - cut(other, node)}, other, step, dt);
+      add({n, i, cost, other.before - cost - cut(other, node)}, other);
     }
   }
-}
-
-void BallTracker::take_speed(Node& node, const Node& from, double dt, bool smooth) const noexcept {
-  node.yaw_speed = node.pitch_speed = 0;
-  node.speed_error = kUnknownSpeed;
-  if (dt > 1) return;
-  const double follow =
-      smooth ? (from.speed_error > 2 ? 0.9 : std::clamp(0.5 + dt, 0.6, 0.95)) : 1.0;
-  if (smooth) node.speed_error = std::max(0.5, 0.25 * from.speed_error);
-  const double vy = (node.yaw - from.yaw) / dt, vp = (node.pitch - from.pitch) / dt;
-  node.yaw_speed = from.yaw_speed + follow * (vy - from.yaw_speed);
-  node.pitch_speed = from.pitch_speed + follow * (vp - from.pitch_speed);
 }
 
 }  // namespace gantry

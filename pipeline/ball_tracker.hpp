@@ -125,7 +125,6 @@ class BallTracker {
   void chain(Instant& now, std::int64_t number) noexcept;
   void join(Node& node, const Link& onto, std::int64_t now_ns) noexcept;
   void find_ways(Node& node, std::int64_t number) noexcept;
-  void take_speed(Node& node, const Node& from, double dt, bool smooth) const noexcept;
   void learn() noexcept;
   Spot* spot_at(double yaw, double pitch) noexcept;
   double cut(const Node& from, const Node& to) const noexcept;
@@ -135,6 +134,7 @@ class BallTracker {
   void choose_path() noexcept;
   void find_rivals() noexcept;
   bool trusted(std::int64_t number) const noexcept;
+  bool speed_around(std::int64_t number, int side, double& yaw, double& pitch) const noexcept;
   std::int64_t first_after(std::int64_t instant_ns) const noexcept;
 
   BallTrackerConfig config_;

@@ -18,7 +18,8 @@ constexpr double kPlayersRoom = 1.1;  // view to players' spread, when the ball 
 constexpr double kZoneWeight = 3, kLeastTrust = 0.12,
                  kBlindTrust = 0.35;                  // weights of a plan's targets
 constexpr double kDoubtful = 0.02, kFollowed = 0.15;  // trust in a track that has no, and all, say
-constexpr double kZoomCalm = 2;                       // the zoom's smoothing to that of the aim
+constexpr double kBend_s = 1.2;  // from both sights; from there on the players tell more of the way
+constexpr double kZoomCalm = 2;  // the zoom's smoothing to that of the aim
 
 double mix(double a, double b, double share) {
   return a + share * (b - a);
@@ -84,9 +85,11 @@ void FollowDirector::bend(BallState& ball, const PlayersState& players,
                           std::int64_t t) const noexcept {
   const PlayersState before = window_.players_at(ball.seen_before_ns),
                      after = window_.players_at(ball.seen_after_ns);
-  const double share = static_cast<double>(t - ball.seen_before_ns) /
-                       static_cast<double>(ball.seen_after_ns - ball.seen_before_ns);
-  const double sure = std::min({before.trust, after.trust, players.trust});
+  const double past_s = 1e-9 * static_cast<double>(t - ball.seen_before_ns),
+               gap_s = 1e-9 * static_cast<double>(ball.seen_after_ns - ball.seen_before_ns);
+  const double share = past_s / gap_s, far_s = past_s * (1 - share);
+  const double sure = std::min({before.trust, after.trust, players.trust}) * far_s * far_s /
+                      (far_s * far_s + kBend_s * kBend_s);
   ball.yaw += sure * (players.yaw - mix(before.yaw, after.yaw, share));
   ball.pitch += sure * (players.pitch - mix(before.pitch, after.pitch, share));
 }
@@ -140,7 +143,8 @@ Axes FollowDirector::plan(std::size_t steps) noexcept {
       const Place& p = places_[k];
       targets_[k] = {p.*value, 0.25 * p.trust, slack * p.field_of_view, kZoneWeight * p.trust};
     }
-    jerk[axis] = planner.plan(motion_.axis(axis), {targets_.data(), steps}, effort, motion_.limits(axis));
+    jerk[axis] =
+        planner.plan(motion_.axis(axis), {targets_.data(), steps}, effort, motion_.limits(axis));
   };
   plan_aim(yaw_, 0, &Place::yaw, config_.slack);
   plan_aim(pitch_, 1, &Place::pitch, config_.slack);

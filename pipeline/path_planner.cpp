@@ -9,7 +9,8 @@ namespace {
 
 constexpr double kBoundWeight = 40;  // of what lies beyond the bounds, to that of the targets' zone
 
-constexpr double kLimitWeight = 40;  // of a speed beyond its limit; to that of the effort, of an acceleration
+constexpr double kLimitWeight =
+    40;  // of a speed beyond its limit; to that of the effort, of an acceleration
 
 constexpr double h = PathPlanner::kStep_s;
 // x⁺ = F x + G u for a jerk u that is constant over a step.

@@ -40,8 +40,8 @@ class PathPlanner {
   static constexpr double kStep_s = 0.1;
 
   // The jerk to go on with. `targets`: 1 … kSteps of them, at kStep_s, 2 kStep_s … from now.
-  double plan(const AxisState& now, std::span<const AxisTarget> targets,
-              const Effort& effort, const AxisLimits& limits) noexcept;
+  double plan(const AxisState& now, std::span<const AxisTarget> targets, const Effort& effort,
+              const AxisLimits& limits) noexcept;
   // The states of the last plan, at the instants of its targets.
   std::span<const AxisState> path() const noexcept { return {path_.data(), count_}; }
 
@@ -51,8 +51,8 @@ class PathPlanner {
     std::array<double, 3> of_state;
     double constant;
   };
-  void solve(std::span<const AxisTarget> targets, const Effort& effort,
-             const AxisLimits& limits, bool first) noexcept;
+  void solve(std::span<const AxisTarget> targets, const Effort& effort, const AxisLimits& limits,
+             bool first) noexcept;
 
   std::size_t count_ = 0;
   std::array<AxisState, kSteps> path_{};
