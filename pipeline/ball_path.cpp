@@ -10,9 +10,10 @@ namespace gantry {
 namespace {
 
 constexpr double kAstray = 6;  // m/s: how fast the ball may part from where it is guessed
-constexpr double kNearby = 3.5 * kDegree;  // what counts as there
-constexpr double kSpeed_s = 0.4;           // sights that are so near tell the speed
-constexpr double kKept = 0.7;              // of its speed is kept on average while it is not seen
+constexpr double kAstrayLying = 0.5, kLay = 0.5;  // and of one that lay within so many metres
+constexpr double kNearby = 3.5 * kDegree;         // what counts as there
+constexpr double kSpeed_s = 0.4;                  // sights that are so near tell the speed
+constexpr double kKept = 0.7;     // of its speed is kept on average while it is not seen
 constexpr double kDrift_s = 0.4;  // beyond its last sight the ball comes to rest in this time
 constexpr double kBirth = 3;      // of a path that begins within the window
 constexpr double kEven = 3, kSure = 1.5;  // the lead that is trusted by one half, and a step of it
@@ -221,7 +222,10 @@ BallState BallTracker::at(std::int64_t t) const noexcept {
     s.yaw += arrives * (yaw - straight_yaw), s.pitch += arrives * (pitch - straight_pitch);
   s.diameter = mix(from.diameter, to.diameter);
   s.track = std::min(a.trust, b.trust);
-  s.confidence = s.track * sureness(kAstray * past * ahead / gap, std::min(from.range, to.range));
+  const double range = std::min(from.range, to.range);
+  const double way = range * distance_between(from.yaw, from.pitch, to.yaw, to.pitch);
+  const double astray = from.lies && way < kLay ? kAstrayLying : kAstray;
+  s.confidence = s.track * sureness(astray * past * ahead / gap, range);
   s.interpolated = past > 0;
   return s;
 }

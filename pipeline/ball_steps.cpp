@@ -10,8 +10,9 @@ namespace gantry {
 namespace {
 
 constexpr double kGravity = 9.81;
-constexpr double kBounce = 0.62;     // of the speed downwards that a bounce gives back
-constexpr double kPush = 24;         // m/s²: what motion without a kick differs by
+constexpr double kBounce = 0.62;              // of the speed downwards that a bounce gives back
+constexpr double kPush = 24, kPushLying = 8;  // m/s²: what motion without a kick differs by
+constexpr double kTurn = 0.7;        // how much faster what passes nearby turns or turns less
 constexpr double kUnknownSpeed = 8;  // m/s: error of the speed after a kick or a first sight
 // Costs, in units of log-likelihood.
 constexpr double kKick = 0.6,
@@ -27,9 +28,8 @@ constexpr double kChain_s = 0.8;      // nor lasts longer
 constexpr double kSmooth_s = 0.8;  // the longest gap over which motion without a touch is believed
 constexpr double kVague = 0.12;
 constexpr double kLies_s = 0.8;  // what has not moved for so long lies
-constexpr double kPushLying = 8, kNew = 1, kTurn = 0.7;
-constexpr double kMoved = 1.2;  // metres
-constexpr int kDense = 24;      // instants; of those before only every third is looked at
+constexpr double kMoved = 1.2;   // metres
+constexpr int kDense = 24;       // instants; of those before only every third is looked at
 
 double mix(double a, double b, double share) {
   return a + share * (b - a);
@@ -162,8 +162,7 @@ double BallTracker::cut(const Node& from, const Node& to) const noexcept {
   const auto price = [&](int sights) {
     return std::min(kMostElsewhere, kElsewhere * evidence_ * sights);
   };
-  return price(to.support) + price(from.sequel) + (to.support == 0 ? -kNew : 0) +
-         (from.sequel > 0 ? kNew : 0);
+  return price(to.support) + price(from.sequel);
 }
 
 // The price of not being seen for so long.

@@ -14,6 +14,8 @@ constexpr double kSightError = 0.22 * kDegree,
                  kSightPixels = 2;         // of a detection's centre: the larger
 constexpr double kBase = 0.7, kSlope = 8;  // gain of a sight: at a confidence of 0.55, and by it,
 constexpr double kLeastGain = -1, kMostGain = 4.5;
+constexpr double kPersists =
+    1;  // of a chain's second sight and third: what is seen once is often false
 constexpr double kRest_s = 2, kRestShare = 0.5;  // what has lain for so long repeats itself
 constexpr double kLearns = 0.7,
                  kLearns_s = 1;  // trust of a path that tells false balls, and its age
@@ -117,6 +119,7 @@ double BallTracker::metres_to_nearest(const Node& node,
 // What a sight speaks for: its confidence, that it moves, that somebody is near.
 void BallTracker::weigh(Node& node, std::int64_t now_ns) const noexcept {
   double gain = kBase + kSlope * (node.confidence - 0.55);
+  if (node.support == 1 || node.support == 2) gain += kPersists;
   node.gain = evidence_ * std::clamp(gain, kLeastGain, kMostGain);
   const double still_s = seconds_of(now_ns - node.still_since_ns);
   if (still_s > kRest_s && node.gain > 0) node.gain *= kRestShare;
