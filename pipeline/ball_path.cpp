@@ -15,6 +15,7 @@ constexpr double kNearby = 3.5 * kDegree;         // what counts as there
 constexpr double kSpeed_s = 0.4;                  // sights that are so near tell the speed
 constexpr double kKept = 0.7;     // of its speed is kept on average while it is not seen
 constexpr double kDrift_s = 0.4;  // beyond its last sight the ball comes to rest in this time
+constexpr double kSettled_s = 4;  // what comes later than that changes no score from before
 constexpr double kBirth = 3;      // of a path that begins within the window
 constexpr double kEven = 3, kSure = 1.5;  // the lead that is trusted by one half, and a step of it
 constexpr double kElsewhere = 3 * kDegree;  // from the path: there the ball would be out of sight
@@ -29,26 +30,32 @@ double sureness(double metres, double range) {
 
 }  // namespace
 
-// The best scores from the beginning to each node.
+// The best scores from the beginning to each node. Those of long ago are settled.
 void BallTracker::look_back() noexcept {
-  for (std::int64_t n = end_ - 1; n >= first_; --n)
-    for (Node& node : std::span(instant(n).nodes.data(), instant(n).count)) {
+  const std::int64_t newest_ns = instant(end_ - 1).capture_ns;
+  const std::int64_t from = first_after(newest_ns - static_cast<std::int64_t>(1e9 * kSettled_s));
+  for (std::int64_t n = end_ - 1; n >= from; --n)
+    for (int i = 0; i < instant(n).count; ++i) {
+      const Node& node = instant(n).nodes[i];
       if (node.chain_instant < first_) continue;
-      instant(node.chain_instant).nodes[node.chain_node].sequel = node.sequel + 1;
+      Node& before = instant(node.chain_instant).nodes[node.chain_node];
+      before.sequel = node.sequel + 1, before.next_instant = n, before.next_node = i;
     }
-  double best = -1e300;
-  for (std::int64_t n = first_; n < end_; ++n) {
+  double best = from > first_ ? instant(from - 1).best : -1e300;
+  for (std::int64_t n = from; n < end_; ++n) {
     Instant& at = instant(n);
-    for (Node& node : std::span(at.nodes.data(), at.count)) {
-      node.before = base_ - kBirth - unseen(seconds_of(at.capture_ns - instant(first_).capture_ns));
-      node.best_way = -1;
-      for (int i = 0; i < node.way_count; ++i) {
-        Way& way = node.ways[i];
+    const double anew =
+        base_ - kBirth - unseen(seconds_of(at.capture_ns - instant(first_).capture_ns));
+    for (int i = 0; i < at.count; ++i) {
+      Node& node = at.nodes[i];
+      node.before = anew, node.best_way = -1;
+      for (int w = 0; w < node.way_count; ++w) {
+        Way& way = node.ways[w];
         if (way.instant >= first_) {  // otherwise forgotten: its score stays
-          const Node& from = instant(way.instant).nodes[way.node];
-          way.score = from.before - way.cost - cut(from, node);
+          const Node& there = instant(way.instant).nodes[way.node];
+          way.score = there.before - way.cost - cut(there, node);
         }
-        if (way.score > node.before) node.before = way.score, node.best_way = i;
+        if (way.score > node.before) node.before = way.score, node.best_way = w;
       }
       node.before += node.gain;
       best = std::max(best, node.before);

@@ -16,10 +16,11 @@ constexpr double kTurn = 0.7;        // how much faster what passes nearby turns
 constexpr double kUnknownSpeed = 8;  // m/s: error of the speed after a kick or a first sight
 // Costs, in units of log-likelihood.
 constexpr double kKick = 0.6,
-                 kAim = 0.25;      // of a kick, and of the places that it might have led to
+                 kAim = 0.2;       // of a kick, and of the places that it might have led to
 constexpr double kKickSpeed = 13;  // m/s: of an ordinary one
-constexpr double kNobody = 1, kTouch = 2.5;       // of a kick where nobody is within so many metres
-constexpr double kHidden = 2.2, kHidden_s = 0.7;  // of a gap, and of each second of it
+constexpr double kNobody = 1, kTouch = 2.5;  // of a kick where nobody is within so many metres
+constexpr double kHidden = 2.6, kHidden_s = 0.7,
+                 kHiddenSoon_s = 0.5;  // of a gap, and of each second of it
 constexpr double kElsewhere = 1.6,
                  kMostElsewhere = 5;  // per sight of a chain while the path was elsewhere
 constexpr double kAfterLongGap = 4;   // of a way that nothing is known of
@@ -156,18 +157,26 @@ void BallTracker::join(Node& node, const Link& onto, std::int64_t now_ns) noexce
   node.lies = seconds_of(now_ns - node.still_since_ns) > kLies_s;
 }
 
-// The price of a step from one chain to another: both had sights while the ball was elsewhere.
+// The price of a step from one chain to another: both had sights while the ball was elsewhere. Chains
+// that meet may be mixed up.
 double BallTracker::cut(const Node& from, const Node& to) const noexcept {
   if (from.chain == to.chain) return 0;
-  const auto price = [&](int sights) {
+  const auto price = [&](int sights, std::int64_t next_instant, int next_node, const Node& here) {
+    if (sights == 0) return 0.0;
+    if (next_instant >= first_) {
+      const Node& next = instant(next_instant).nodes[next_node];
+      if (next.range * distance_between(next.yaw, next.pitch, here.yaw, here.pitch) < kTouch)
+        return 0.0;
+    }
     return std::min(kMostElsewhere, kElsewhere * evidence_ * sights);
   };
-  return price(to.support) + price(from.sequel);
+  return price(to.support, to.chain_instant, to.chain_node, from) +
+         price(from.sequel, from.next_instant, from.next_node, to);
 }
 
 // The price of not being seen for so long.
 double BallTracker::unseen(double seconds) const noexcept {
-  return kHidden * evidence_ + kHidden_s * seconds;
+  return evidence_ * kHidden * (1 - std::exp(-seconds / kHiddenSoon_s)) + kHidden_s * seconds;
 }
 
 // The best ways to this node from different chains.
@@ -201,10 +210,11 @@ void BallTracker::find_ways(Node& node, std::int64_t number) noexcept {
     if (hopeless(then.best)) break;
     for (int i = 0; i < then.count; ++i) {
       const Node& other = then.nodes[i];
-      if (hopeless(other.before) || (far && other.sequel > 0)) continue;
+      if (hopeless(other.before) || (far && (other.sequel > 0 || other.support == 0))) continue;
       Step step{kAfterLongGap, false};
       if (!far && !step_between(other, node, dt, step)) continue;
       const double cost = (step.smooth ? evidence_ : 1) * step.cost + gap;
+      if (full && other.before - cost <= node.ways[kWays - 1].score) continue;
       add({n, i, cost, other.before - cost - cut(other, node)}, other);
     }
   }

@@ -11,12 +11,12 @@ namespace gantry {
 namespace {
 constexpr double kBallDiameter = 0.22;  // metres
 constexpr double kSightError = 0.22 * kDegree,
-                 kSightPixels = 2;         // of a detection's centre: the larger
+                 kSightPixels = 3;         // of a detection's centre: the larger
 constexpr double kBase = 0.7, kSlope = 8;  // gain of a sight: at a confidence of 0.55, and by it,
 constexpr double kLeastGain = -1, kMostGain = 4.5;
 constexpr double kPersists =
     1;  // of a chain's second sight and third: what is seen once is often false
-constexpr double kRest_s = 2, kRestShare = 0.5;  // what has lain for so long repeats itself
+constexpr double kRest_s = 2, kRestShare = 0.75;  // what has lain for so long repeats itself
 constexpr double kLearns = 0.7,
                  kLearns_s = 1;  // trust of a path that tells false balls, and its age
 constexpr double kSpotSize = 0.5 * kDegree, kSpotHalfLife_s = 60, kMostSights = 20;

@@ -80,6 +80,8 @@ class BallTracker {
     std::uint32_t chain = 0;
     std::int64_t chain_instant = -1;  // of the sight of the chain before this one; -1: none
     int chain_node = -1;
+    std::int64_t next_instant = -1;  // and of the one after it
+    int next_node = -1;
     int support = 0, sequel = 0;              // sights of the chain before this one and after it
     double origin_yaw = 0, origin_pitch = 0;  // where the chain was when it last moved
     std::int64_t still_since_ns = 0;

@@ -101,20 +101,23 @@ double PathMotion::towards(std::size_t i, const AxisState& target, double second
   return (low + high) / 2;
 }
 
+// The way is looked at from its end, where it most often fails.
 bool PathMotion::can_stop(const Axes& first, double seconds) const noexcept {
+  std::array<Axes, kMostSteps> way;
   Axes at = axes(pose_), speed = speed_, a = first;
-  for (int step = 0; step < kMostSteps; ++step) {
-    bool rests = true;
+  int steps = 0;
+  for (bool rests = false; steps < kMostSteps && !rests; ++steps) {
+    rests = true;
     for (std::size_t i = 0; i < 3; ++i) {
-      if (step > 0) a[i] = braking(i, speed[i], a[i], seconds);
+      if (steps > 0) a[i] = braking(i, speed[i], a[i], seconds);
       speed[i] += a[i] * seconds;
       at[i] += speed[i] * seconds;
       rests = rests && std::abs(speed[i]) < kAtRest;
     }
-    if (!limits_.fits(pose_of(at))) return false;
-    if (rests) return true;
+    way[static_cast<std::size_t>(steps)] = at;
   }
-  return true;
+  return std::all_of(way.rend() - steps, way.rend(),
+                     [&](const Axes& there) { return limits_.fits(pose_of(there)); });
 }
 
 Axes PathMotion::safe_acceleration(const Axes& wanted, double seconds) const noexcept {
