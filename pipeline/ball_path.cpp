@@ -19,6 +19,7 @@ constexpr double kSettled_s = 4;  // what comes later than that changes no score
 constexpr double kBirth = 3;      // of a path that begins within the window
 constexpr double kEven = 3, kSure = 1.5;  // the lead that is trusted by one half, and a step of it
 constexpr double kElsewhere = 3 * kDegree;  // from the path: there the ball would be out of sight
+constexpr double kAtOnce_s = 0.2;           // shorter ways say no more than their ends
 constexpr double kNoRival = 12;             // a lead that leaves no doubt
 constexpr double kTrusted = 0.08;           // sights below are not used
 
@@ -90,7 +91,8 @@ void BallTracker::choose_path() noexcept {
   best_ = base_ - unseen(seconds_of(newest_ns - instant(first_).capture_ns));
   for (std::int64_t n = first_; n < end_; ++n) {
     Instant& at = instant(n);
-    at.chosen = -1, at.yaw = at.pitch = 1e9;
+    at.chosen = -1;
+    place(n) = {at.capture_ns, 1e9, 1e9, 1, 0};
     const double left = n == end_ - 1 ? 0 : unseen(seconds_of(newest_ns - at.capture_ns));
     for (int i = 0; i < at.count; ++i)
       if (const double total = at.nodes[i].before - left; total > best_)
@@ -101,63 +103,71 @@ void BallTracker::choose_path() noexcept {
     Instant& at = instant(n);
     const Node& here = at.nodes[node];
     at.chosen = node;
-    const Instant* const then = next < end_ ? &instant(next) : nullptr;
-    const Node& there = then ? then->nodes[then->chosen] : here;
+    const Node& there = next < end_ ? instant(next).nodes[instant(next).chosen] : here;
+    const double gap_s = next < end_ ? seconds_of(place(next).capture_ns - at.capture_ns) : 1;
     for (std::int64_t k = n; k < next; ++k) {
-      Instant& between = instant(k);
-      const double share = then ? seconds_of(between.capture_ns - at.capture_ns) /
-                                      seconds_of(then->capture_ns - at.capture_ns)
-                                : 0;
-      between.yaw = here.yaw + share * (there.yaw - here.yaw);
-      between.pitch = here.pitch + share * (there.pitch - here.pitch);
+      const double share = seconds_of(place(k).capture_ns - at.capture_ns) / gap_s;
+      const double pitch = here.pitch + share * (there.pitch - here.pitch);
+      place(k) = {place(k).capture_ns, here.yaw + share * (there.yaw - here.yaw), pitch,
+                  std::cos(pitch), 0};
     }
     next = n;
     if (here.best_way < 0) break;
     n = here.ways[here.best_way].instant, node = here.ways[here.best_way].node;
   }
-  for (std::int64_t k = first_; last >= 0 && k < next; ++k)
-    instant(k).yaw = instant(next).yaw, instant(k).pitch = instant(next).pitch;
+  for (std::int64_t k = first_; last >= 0 && k < next; ++k) {
+    const std::int64_t capture_ns = place(k).capture_ns;
+    place(k) = place(next);
+    place(k).capture_ns = capture_ns;
+  }
 }
 
 // For every instant the best path that is elsewhere; the path is trusted as far as it is better.
 void BallTracker::find_rivals() noexcept {
   const std::int64_t newest_ns = instant(end_ - 1).capture_ns;
-  const double nothing = base_ - unseen(seconds_of(newest_ns - instant(first_).capture_ns));
-  for (std::int64_t n = first_; n < end_; ++n) instant(n).rival = nothing;
-  const auto is_at = [&](std::int64_t n, double yaw, double pitch, double total) {
-    Instant& at = instant(n);
-    if (total > at.rival && !(distance_between(at.yaw, at.pitch, yaw, pitch) < kElsewhere))
-      at.rival = total;
-  };
+  const double nothing = base_ - unseen(seconds_of(newest_ns - instant(first_).capture_ns)),
+               least = best_ - kNoRival;
+  for (std::int64_t n = first_; n < end_; ++n) place(n).rival = nothing;
   for (std::int64_t n = first_; n < end_; ++n) {
     const Instant& at = instant(n);
+    const Node* other = nullptr;  // the best one that the path does not take
     for (int i = 0; i < at.count; ++i) {
       const Node& node = at.nodes[i];
       const double total = node.before + node.after;
-      if (total < best_ - kNoRival) continue;
-      is_at(n, node.yaw, node.pitch, total);
-      const double ends =
-          n == end_ - 1 ? total : node.before - unseen(seconds_of(newest_ns - at.capture_ns));
-      if (ends > best_ - kNoRival)
-        for (std::int64_t k = n + 1; k < end_; ++k) is_at(k, node.yaw, node.pitch, ends);
+      if (total < least) continue;
+      rival_between(node, node, n, n + 1, total);
+      if (i != at.chosen && (!other || node.before > other->before)) other = &node;
       for (int w = 0; w < node.way_count; ++w) {
         const Way& way = node.ways[w];
         const double through = way.score + node.gain + node.after;
-        if (way.instant < first_ || through < best_ - kNoRival) continue;
-        const Instant& then = instant(way.instant);
-        const Node& from = then.nodes[way.node];
-        for (std::int64_t k = way.instant + 1; k < n; ++k) {
-          const double share = seconds_of(instant(k).capture_ns - then.capture_ns) /
-                               seconds_of(at.capture_ns - then.capture_ns);
-          is_at(k, from.yaw + share * (node.yaw - from.yaw),
-                from.pitch + share * (node.pitch - from.pitch), through);
-        }
+        if (way.instant < first_ || through < least ||
+            seconds_of(at.capture_ns - place(way.instant).capture_ns) < kAtOnce_s)
+          continue;
+        rival_between(instant(way.instant).nodes[way.node], node, way.instant, n, through);
       }
     }
+    const double left = unseen(seconds_of(newest_ns - at.capture_ns));
+    for (const Node* last : {other, at.chosen < 0 ? nullptr : &at.nodes[at.chosen]})
+      if (last && last->before - left > least)  // it ends here
+        rival_between(*last, *last, n + 1, end_, last->before - left);
   }
-  for (std::int64_t n = first_; n < end_; ++n) {
-    Instant& at = instant(n);
-    at.trust = 1 / (1 + std::exp((kEven - (best_ - at.rival)) / kSure));
+  for (std::int64_t n = first_; n < end_; ++n)
+    instant(n).trust = 1 / (1 + std::exp((kEven - (best_ - place(n).rival)) / kSure));
+}
+
+// A path that goes straight from one node to another; of the instants [begin, end).
+void BallTracker::rival_between(const Node& from, const Node& to, std::int64_t begin,
+                                std::int64_t end, double total) noexcept {
+  const std::int64_t start_ns = place(begin).capture_ns;
+  const double yaw = to.yaw - from.yaw, pitch = to.pitch - from.pitch;
+  const double gap_s = &from == &to ? 1 : seconds_of(place(end).capture_ns - start_ns);
+  for (std::int64_t n = begin; n < end; ++n) {
+    Place& path = place(n);
+    if (total <= path.rival) continue;
+    const double share = seconds_of(path.capture_ns - start_ns) / gap_s;
+    const double across = (from.yaw + share * yaw - path.yaw) * path.cosine,
+                 up = from.pitch + share * pitch - path.pitch;
+    if (!(across * across + up * up < kElsewhere * kElsewhere)) path.rival = total;
   }
 }
 

@@ -31,7 +31,8 @@ BallTracker::BallTracker(const BallTrackerConfig& config, const PanoramaGeometry
       ground_(ground),
       sight_error_(std::max(
           kSightError, kSightPixels * (panorama.yaw_right - panorama.yaw_left) / panorama.width)),
-      ring_(kInstants) {}
+      ring_(kInstants),
+      places_(kInstants) {}
 
 void BallTracker::clear() noexcept {
   first_ = end_ = 0;
@@ -136,11 +137,12 @@ void BallTracker::learn() noexcept {
   const std::int64_t newest_ns = instant(end_ - 1).capture_ns;
   for (learned_ = std::max(learned_, first_); learned_ < end_; ++learned_) {
     const Instant& at = instant(learned_);
+    const Place& path = place(learned_);
     if (seconds_of(newest_ns - at.capture_ns) < kLearns_s) break;
     for (int i = 0; i < at.count && at.trust >= kLearns; ++i) {
       const Node& n = at.nodes[i];
       Spot* s = spot_at(n.yaw, n.pitch);
-      if (distance_between(at.yaw, at.pitch, n.yaw, n.pitch) < kSameBall) {
+      if (distance_between(path.yaw, path.pitch, n.yaw, n.pitch) < kSameBall) {
         if (s && i == at.chosen) s->sights *= 0.7;
         continue;
       }

@@ -90,12 +90,16 @@ class BallTracker {
   struct Instant {
     std::int64_t capture_ns = 0;
     int count = 0;
-    int chosen = -1;            // the node on the path
-    double yaw = 0, pitch = 0;  // of the path
-    double rival = 0;           // score of the best path that is elsewhere
-    double trust = 0;           // 0 … 1: that the path is where the ball is
-    double best = 0;            // score of the best node up to here
+    int chosen = -1;   // the node on the path
+    double trust = 0;  // 0 … 1: that the path is where the ball is
+    double best = 0;   // score of the best node up to here
     std::array<Node, kCandidates> nodes;
+  };
+  // Of the path at an instant; apart from it because all are gone through again and again.
+  struct Place {
+    std::int64_t capture_ns = 0;
+    double yaw = 0, pitch = 0, cosine = 1;  // of the pitch
+    double rival = 0;                       // score of the best path that is elsewhere
   };
   // A place where something that looks like a ball lay while the ball was elsewhere.
   struct Spot {
@@ -117,6 +121,7 @@ class BallTracker {
 
   Instant& instant(std::int64_t number) noexcept { return ring_[number % kInstants]; }
   const Instant& instant(std::int64_t number) const noexcept { return ring_[number % kInstants]; }
+  Place& place(std::int64_t number) noexcept { return places_[number % kInstants]; }
   void forget_first() noexcept;
   void take_candidates(const Detections& found, std::span<const PersonState> people,
                        Instant& at) noexcept;
@@ -135,6 +140,8 @@ class BallTracker {
   void look_ahead() noexcept;
   void choose_path() noexcept;
   void find_rivals() noexcept;
+  void rival_between(const Node& from, const Node& to, std::int64_t begin, std::int64_t end,
+                     double total) noexcept;
   bool trusted(std::int64_t number) const noexcept;
   bool speed_around(std::int64_t number, int side, double& yaw, double& pitch) const noexcept;
   std::int64_t first_after(std::int64_t instant_ns) const noexcept;
@@ -144,6 +151,7 @@ class BallTracker {
   Ground ground_;
   double sight_error_;  // radians
   std::vector<Instant> ring_;
+  std::vector<Place> places_;         // of the same numbers
   std::int64_t first_ = 0, end_ = 0;  // numbers of the instants in the ring: [first_, end_)
   std::int64_t learned_ = 0;          // of those before the spots are known
   std::uint32_t chains_ = 0;
