@@ -63,7 +63,7 @@ class BallTracker {
     double score =
         0;  // of the best path on this way, without the gain of the node that it leads to
   };
-  static constexpr int kWays = 6;  // to a node, the best ones of different chains
+  static constexpr int kWays = 4;  // to a node, the best ones of different chains
   struct Node {
     double yaw = 0, pitch = 0, yaw_speed = 0, pitch_speed = 0;
     double speed_error = 0;          // m/s, standard deviation
