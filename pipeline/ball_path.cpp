@@ -17,11 +17,11 @@ constexpr double kKept = 0.7;     // of its speed is kept on average while it is
 constexpr double kDrift_s = 0.4;  // beyond its last sight the ball comes to rest in this time
 constexpr double kSettled_s = 4;  // what comes later than that changes no score from before
 constexpr double kBirth = 3;      // of a path that begins within the window
-constexpr double kEven = 3, kSure = 1.5;  // the lead that is trusted by one half, and a step of it
+constexpr double kEven = 4, kSure = 1.5;  // the lead that is trusted by one half, and a step of it
 constexpr double kElsewhere = 3 * kDegree;  // from the path: there the ball would be out of sight
 constexpr double kAtOnce_s = 0.2;           // shorter ways say no more than their ends
 constexpr double kNoRival = 12;             // a lead that leaves no doubt
-constexpr double kTrusted = 0.08;           // sights below are not used
+constexpr double kTrusted = 0.04;           // sights below are not used
 
 // That the ball is near a place, radians, that it may be astray from by so many metres.
 double sureness(double metres, double range) {

@@ -17,7 +17,10 @@ constexpr double kRoom = 1.25;        // and is so much larger than what it must
 constexpr double kPlayersRoom = 1.1;  // view to players' spread, when the ball is not known
 constexpr double kZoneWeight = 3, kLeastTrust = 0.12,
                  kBlindTrust = 0.35;                  // weights of a plan's targets
-constexpr double kDoubtful = 0.02, kFollowed = 0.15;  // trust in a track that has no, and all, say
+constexpr double kDoubtful = 0.01, kFollowed = 0.08;  // trust in a track that has no, and all, say
+constexpr double kStill = 0.5;                        // m/s: below, the ball lies, and is kept
+constexpr double kWithin = 0.9;                       // of the view, until it is played
+constexpr double kAnywhere = 1e9;
 constexpr double kBend_s = 1.2;  // from both sights; from there on the players tell more of the way
 constexpr double kZoomCalm = 2;  // the zoom's smoothing to that of the aim
 
@@ -117,6 +120,9 @@ FollowDirector::Place FollowDirector::place_at(std::int64_t t) const noexcept {
   const double view = mix(mix(config_.wide, of_players, players.trust), view_of(ball), share);
   p.field_of_view = std::min(view, std::max(config_.narrow, widest_at(p.yaw, p.pitch)));
   p.ball_share = share;
+  p.ball_yaw = ball.yaw, p.ball_pitch = ball.pitch;
+  const double speed = std::hypot(ball.yaw_speed * std::cos(ball.pitch), ball.pitch_speed);
+  p.lies = share * ball.confidence >= 0.5 && speed * ground_.range(ball.pitch) < kStill;
   p.trust = std::max(kLeastTrust, share * mix(kBlindTrust, 1, ball.confidence));
   const CameraPose fitting = limits_.clamp({p.yaw, p.pitch, p.field_of_view});
   p.yaw = fitting.yaw, p.pitch = fitting.pitch, p.field_of_view = fitting.field_of_view;
@@ -137,23 +143,28 @@ std::size_t FollowDirector::look_ahead(std::int64_t now_ns) noexcept {
 Axes FollowDirector::plan(std::size_t steps) noexcept {
   const Effort effort = effort_for(config_.smoothing_s);
   Axes jerk{};
+  const double slack = config_.slack;
   const auto plan_aim = [&](PathPlanner& planner, std::size_t axis, double Place::*value,
-                            double slack) {
+                            double Place::*ball, double across) {
     for (std::size_t k = 0; k < steps; ++k) {
       const Place& p = places_[k];
-      targets_[k] = {p.*value, 0.25 * p.trust, slack * p.field_of_view, kZoneWeight * p.trust};
+      const double reach = p.lies ? across * p.field_of_view / 2 : kAnywhere;
+      targets_[k] = {
+          p.*value,        0.25 * p.trust, slack * p.field_of_view, kZoneWeight * p.trust,
+          p.*ball - reach, p.*ball + reach};
     }
     jerk[axis] =
         planner.plan(motion_.axis(axis), {targets_.data(), steps}, effort, motion_.limits(axis));
   };
-  plan_aim(yaw_, 0, &Place::yaw, config_.slack);
-  plan_aim(pitch_, 1, &Place::pitch, config_.slack);
+  plan_aim(yaw_, 0, &Place::yaw, &Place::ball_yaw, kWithin);
+  plan_aim(pitch_, 1, &Place::pitch, &Place::ball_pitch, kWithin * limits_.aspect());
   for (std::size_t k = 0; k < steps; ++k) {
     const Place& p = places_[k];
     const double off = std::max(std::abs(yaw_.path()[k].place - p.yaw),
                                 std::abs(pitch_.path()[k].place - p.pitch) / limits_.aspect());
     const double held = std::min(config_.wide, 2 * kRoom * off * p.ball_share);
-    targets_[k] = {std::max(p.field_of_view, held), 1, 0, 0, held, config_.wide};
+    const double widest = p.lies ? std::max(p.field_of_view, held) : config_.wide;
+    targets_[k] = {std::max(p.field_of_view, held), 1, 0, 0, held, widest};
   }
   jerk[2] = zoom_.plan(motion_.axis(2), {targets_.data(), steps},
                        effort_for(kZoomCalm * config_.smoothing_s), motion_.limits(2));

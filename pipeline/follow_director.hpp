@@ -24,6 +24,8 @@ class FollowDirector final : public Director {
   struct Place {
     double yaw, pitch, field_of_view;
     double ball_share, trust;  // trust: in the place, whatever it is made of
+    double ball_yaw, ball_pitch;
+    bool lies;  // the ball, surely
   };
   static constexpr std::size_t kSteps = PathPlanner::kSteps;
   static constexpr std::size_t kColumns = 128, kRows = 32;  // cells of the table of widest views
