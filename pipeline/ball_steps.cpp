@@ -24,8 +24,7 @@ constexpr double kHidden = 2.6, kHidden_s = 0.7,
 constexpr double kElsewhere = 1.6,
                  kMostElsewhere = 5;  // per sight of a chain while the path was elsewhere
 constexpr double kAfterLongGap = 4;   // of a way that nothing is known of
-constexpr double kSmooth = 3;         // a step costs no more within a chain,
-constexpr double kChain_s = 0.8;      // nor lasts longer
+constexpr double kSmooth = 3;         // a step costs no more within a chain
 constexpr double kSmooth_s = 0.8;  // the longest gap over which motion without a touch is believed
 constexpr double kVague = 0.12;
 constexpr double kLies_s = 0.8;  // what has not moved for so long lies
