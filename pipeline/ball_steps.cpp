@@ -19,8 +19,8 @@ constexpr double kKick = 0.6,
                  kAim = 0.2;       // of a kick, and of the places that it might have led to
 constexpr double kKickSpeed = 13;  // m/s: of an ordinary one
 constexpr double kNobody = 1, kTouch = 2.5;  // of a kick where nobody is within so many metres
-constexpr double kHidden = 2.6, kHidden_s = 0.7,
-                 kHiddenSoon_s = 0.5;  // of a gap, and of each second of it
+// Of a gap, nearly all of it after so long, and of each second.
+constexpr double kHidden = 2.6, kHiddenSoon_s = 0.5, kHidden_s = 0.7;
 constexpr double kElsewhere = 1.6,
                  kMostElsewhere = 5;  // per sight of a chain while the path was elsewhere
 constexpr double kAfterLongGap = 4;   // of a way that nothing is known of

@@ -9,8 +9,7 @@
 //
 // Candidates that go on smoothly make a chain. The ball cannot be in two places: whoever comes from
 // elsewhere into a chain pays for the sights that it had by then, and whoever leaves it for those that
-// it has afterwards. Chains that meet may be mixed up. What lies still repeats
-// itself: it gains less.
+// it has afterwards. Chains that meet may be mixed up. What lies still repeats itself: it gains less.
 //
 // With every instant the best scores from the window's beginning to every node and from there to its
 // end are found anew. The path is the best of all; it is trusted at an instant as far as it is better
