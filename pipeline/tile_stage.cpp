@@ -121,11 +121,10 @@ TileStage::TileStage(gpu::Device& device, const TilePlan& plan, const TileInput&
   if (!native) kernel_.setArg(9, static_cast<float>(1 / plan.scale));
   const std::size_t groups = round_up(plan.network_width, lanes) / lanes;
   const std::size_t bands = round_up(plan.network_height, rows) / rows;
-  // A warp writes one run of a row; elsewhere the driver chooses.
-  use_local_ = gpu;
-  local_ = gpu::Range(32, 4, 1);
-  global_ = use_local_ ? gpu::Range(round_up(groups, 32), round_up(bands, 4), 1)
-                       : gpu::Range(groups, bands, 1);
+  // A warp writes one run of a row, a core whole rows; the same however many tiles there are, so that
+  // drivers compile one size.
+  local_ = gpu ? gpu::Range(32, 4, 1) : gpu::Range(groups, 4, 1);
+  global_ = gpu::Range(round_up(groups, local_.size[0]), round_up(bands, local_.size[1]), 1);
 }
 
 Status TileStage::choose(const cl::CommandQueue& queue,
@@ -142,7 +141,7 @@ Status TileStage::cut(const cl::CommandQueue& queue, const cl::Buffer& picture, 
   if (Status s = gpu::set_value(kernel_, 5, static_cast<cl_int>(first)); s != Status::ok) return s;
   gpu::Range global = global_;
   global.size[2] = static_cast<std::size_t>(count);
-  return gpu::launch(queue, kernel_, global, use_local_ ? &local_ : nullptr, wait, done);
+  return gpu::launch(queue, kernel_, global, &local_, wait, done);
 }
 
 std::uint64_t TileStage::bytes_read(int tile) const {

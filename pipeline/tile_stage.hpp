@@ -77,7 +77,6 @@ class TileStage {
   gpu::Memory origins_;  // of the tiles chosen
   cl::Buffer colour_;
   gpu::Range global_, local_;
-  bool use_local_ = false;
 };
 
 }  // namespace gantry
