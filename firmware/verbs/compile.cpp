@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "firmware/compile/compile.hpp"
 
-#include <cstdio>
+#include <charconv>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -20,10 +20,12 @@ struct CompileOptions {
 
 // "1024x1024", width first.
 void read_size(const std::string& text, compile::Options& options) {
-  long long width = 0, height = 0;
-  char end = 0;
-  if (std::sscanf(text.c_str(), "%lldx%lld%c", &width, &height, &end) != 2 || width < 1 ||
-      height < 1)
+  std::int64_t width = 0, height = 0;
+  const char* const end = text.data() + text.size();
+  const auto x = std::from_chars(text.data(), end, width);
+  const bool between = x.ec == std::errc() && x.ptr != end && *x.ptr == 'x';
+  const auto last = std::from_chars(between ? x.ptr + 1 : end, end, height);
+  if (!between || last.ec != std::errc() || last.ptr != end || width < 1 || height < 1)
     throw std::runtime_error("--input-size " + text +
                              ": WIDTHxHEIGHT in pixels is needed, for example 1024x1024");
   options.width = width;

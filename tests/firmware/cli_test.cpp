@@ -144,6 +144,21 @@ TEST(CommandLine, BadPicturesAndPlansAreNamed) {
   EXPECT_NE(outcome.text.find("bad.plan"), std::string::npos) << outcome.text;
 }
 
+TEST(CommandLine, AnInputSizeIsTwoNumbers) {
+  test::Folder folder;
+  const std::string command =
+      fmt::format("compile {}/firmware/models/gantry-1.onnx -o {}/n.plan --batch 1 --input-size ",
+                  GANTRY_SOURCE_DIR, folder.path().string());
+  for (const char* size :
+       {"64", "x64", "64x", "64x64x", "-64x64", "64x0", "64,64", "99999999999999999999x64"}) {
+    const auto outcome = run(command + size);
+    EXPECT_EQ(outcome.status, 1) << size;
+    EXPECT_NE(outcome.text.find("WIDTHxHEIGHT"), std::string::npos) << outcome.text;
+  }
+  const auto outcome = run(command + "64x32");
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
 TEST(CommandLine, SimAndStitchMakeAPanoramaFromTruthfulPictures) {
   test::Folder folder;
   const auto rig = std::string(GANTRY_SOURCE_DIR) + "/firmware/config/rigs/demo.toml";
