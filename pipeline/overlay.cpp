@@ -100,7 +100,9 @@ std::size_t Overlay::write(const OverlayList& list, std::int32_t* out) noexcept 
     });
   for (std::size_t i = 0; i < tiles; ++i) {
     const std::int32_t* tile = out + tiles_at_ + kTileInts * i;
-    counts_[static_cast<std::size_t>(tile[1] / kTileHeight * columns_ + tile[0] / kTileWidth)] = 0;
+    const auto row = static_cast<std::size_t>(tile[1] / kTileHeight);
+    counts_[row * static_cast<std::size_t>(columns_) +
+            static_cast<std::size_t>(tile[0] / kTileWidth)] = 0;
   }
   bytes_ = (notes_at_ + notes) * sizeof(std::int32_t);
   return tiles;

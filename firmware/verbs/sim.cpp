@@ -38,11 +38,9 @@ Source open(gpu::Device& device, const Rig& rig, const SimOptions& options, std:
   config.frames_per_second = 1 / options.every_s;
   config.match_start_s = options.start_s;
   config.real_time = false;
-  Source source{std::make_unique<SimCamera>(device, rig, config), nullptr};
-  const auto format = source.camera->format();
-  source.surfaces =
-      make_surface_pool(device, nv12_layout(format.width, format.height), 2, gpu::Access::download);
-  return source;
+  auto camera = std::make_unique<SimCamera>(device, rig, config);
+  const auto layout = nv12_layout(camera->format().width, camera->format().height);
+  return {std::move(camera), make_surface_pool(device, layout, 2, gpu::Access::download)};
 }
 
 std::string picture_name(const Source& source, std::uint64_t number) {
@@ -95,6 +93,7 @@ int simulate(const SimOptions& options) {
   std::optional<RawPicturesWriter> raw;
   if (options.raw) raw.emplace(folder);
   std::vector<SimBoxes> boxes;
+  boxes.reserve(sources.size());
   for (const auto& source : sources)
     boxes.emplace_back(source.camera->view(), look_of(shared), options.seed);
   SimWorld world(options.seed);

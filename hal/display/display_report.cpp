@@ -54,7 +54,7 @@ void describe(const Card& card, std::vector<std::string>& lines) {
   lines.push_back(fmt::format("{} ({}){}", card.node().string(), card.driver(),
                               connectors.empty() ? ": no connector" : ""));
   if (connectors.empty()) return;
-  if (!drmIsMaster(card.fd())) lines.push_back("  another process has it (DRM master)");
+  if (!drmIsMaster(card.fd())) lines.emplace_back("  another process has it (DRM master)");
   for (const auto& c : connectors) lines.push_back(fmt::format("  {:<18} {}", c.name, modes_of(c)));
   const auto planes = card.planes();
   constexpr const char* kinds[] = {"overlay", "primary", "cursor"};
@@ -79,7 +79,7 @@ std::vector<std::string> describe_displays() {
   for (const auto& node : kms::card_nodes()) try {
       describe(Card(node), lines);
     } catch (const std::exception& e) {
-      lines.push_back(e.what());
+      lines.emplace_back(e.what());
     }
   return lines;
 }

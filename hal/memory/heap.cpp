@@ -152,10 +152,10 @@ std::vector<std::string> list_heaps() {
   std::vector<std::string> heaps = nodes_in(kHeapFolder, "");
   std::stable_partition(heaps.begin(), heaps.end(),
                         [](const std::string& h) { return h.ends_with("/system"); });
-  if (fs::exists(kUdmabuf)) heaps.push_back(kUdmabuf);
+  if (fs::exists(kUdmabuf)) heaps.emplace_back(kUdmabuf);
   const auto cards = nodes_in("/dev/dri", "card");
   heaps.insert(heaps.end(), cards.begin(), cards.end());
-  heaps.push_back("plain");
+  heaps.emplace_back("plain");
   return heaps;
 }
 

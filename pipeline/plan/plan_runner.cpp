@@ -280,6 +280,7 @@ std::vector<std::int64_t> PlanRunner::profile() {
   }
   s.queue.finish();
   std::vector<std::int64_t> spent;
+  spent.reserve(events.size());
   for (const auto& e : events) spent.push_back(gpu::duration_ns(e));
   return spent;
 }

@@ -92,7 +92,7 @@ std::string grouped(std::span<const Offer> offers) {
   }
   std::string text;
   for (const auto& [sizes, formats] : formats_of)
-    text += (text.empty() ? "" : "; ") + formats + ": " + sizes;
+    text.append(text.empty() ? "" : "; ").append(formats).append(": ").append(sizes);
   return text;
 }
 
