@@ -130,6 +130,7 @@ void* mremap(void* address, std::size_t before, std::size_t bytes, int flags, ..
   void* wanted = nullptr;
   va_list rest;
   va_start(rest, flags);
+  // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it does not see the va_start above
   if (flags & MREMAP_FIXED) wanted = va_arg(rest, void*);
   va_end(rest);
   void* mapped = address_of(syscall(SYS_mremap, address, before, bytes, flags, wanted));
