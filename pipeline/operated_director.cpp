@@ -143,8 +143,8 @@ void OperatedDirector::tell() noexcept {
     s.hand_back_s = 1e-9 * static_cast<double>(hand_back_ns_ - decision_.capture_ns);
   s.reason = decision_.reason;
   s.ball_confidence = decision_.tracks.ball.known ? decision_.tracks.ball.confidence : 0;
-  statuses_.push(
-      std::move(s));  // NOLINT(performance-move-const-arg): a queue takes what it is given
+  // NOLINTNEXTLINE(performance-move-const-arg): a queue takes what it is given
+  statuses_.push(std::move(s));
 }
 
 }  // namespace gantry

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <functional>
 #include <limits>
 #include <map>
@@ -16,6 +15,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "bench/detect/file_bytes.hpp"
 #include "firmware/compile/compile.hpp"
 #include "pipeline/candidate_select.hpp"
 #include "pipeline/plan/half.hpp"
@@ -32,15 +32,6 @@ struct Settings {
   int rounds = 20;
   bool layers = false, agreement = false, tune = false;
 };
-
-std::vector<std::byte> file_bytes(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw std::runtime_error(path + ": cannot be opened");
-  const std::string s((std::istreambuf_iterator<char>(in)), {});
-  std::vector<std::byte> bytes(s.size());
-  std::memcpy(bytes.data(), s.data(), s.size());
-  return bytes;
-}
 
 Plan compiled(const Settings& s, const std::string& target, bool keep) {
   compile::Options o;

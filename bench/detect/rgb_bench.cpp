@@ -4,14 +4,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
 #include <functional>
 #include <numeric>
 #include <string>
 
 #include <CLI/CLI.hpp>
 
+#include "bench/detect/file_bytes.hpp"
 #include "firmware/compile/compile.hpp"
 #include "pipeline/detector_config.hpp"
 #include "pipeline/merge.hpp"
@@ -73,15 +72,6 @@ struct Settings {
   std::string model, pictures;
   int width = 0, height = 0, size = 1024, rounds = 15;
 };
-
-std::vector<std::byte> file_bytes(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw std::runtime_error(path + ": cannot be opened");
-  const std::string s((std::istreambuf_iterator<char>(in)), {});
-  std::vector<std::byte> bytes(s.size());
-  std::memcpy(bytes.data(), s.data(), s.size());
-  return bytes;
-}
 
 Plan compiled(const Settings& s, std::int64_t batch) {
   compile::Options o;

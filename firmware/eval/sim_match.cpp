@@ -62,11 +62,8 @@ class FalseBalls {
     const auto anywhere = [&] {
       return Vector3{random_.uniform(-50, 50), random_.uniform(-33, 33), SimWorld::kBallRadius};
     };
-    double left = rate;
-    while (left > 0) {
+    for (double left = rate; left > 0; left -= 1)
       if (random_.chance(std::min(1.0, left))) put(anywhere());
-      left -= 1;
-    }
     if (lies_.step(random_, share, 30, dt)) {
       if (lies_.began()) spot_ = anywhere();
       if (random_.chance(seen)) put(spot_);
@@ -131,10 +128,7 @@ class Filming {
     double next_analysis = 0;
     for (std::size_t i = 0; i < match_.frame_count; ++i) {
       const double t = static_cast<double>(i) / options_.frames_per_second;
-      while (next_analysis <= t) {
-        analyse(next_analysis);
-        next_analysis += 1 / faults_.hertz;
-      }
+      for (; next_analysis <= t; next_analysis += 1 / faults_.hertz) analyse(next_analysis);
       world_.at(t, state_);
       match_.truth.push_back(true_ball(t));
     }
