@@ -36,14 +36,14 @@ __kernel void sim_background(__constant SimGround* g, __global const float4* mes
   float2 chroma = (float2)(0);
   for (int k = 0; k < 4; ++k) {
     const int px = 2 * cx + (k & 1), py = 2 * cy + (k >> 1);
+    const float3 left = mesh_direction(mesh, nodes, px - 0.5f, py);
+    const float sample = length(mesh_direction(mesh, nodes, px + 0.5f, py) - left) / g->samples;
     float3 sum = (float3)(0);
     for (int j = 0; j < g->samples * g->samples && !g->black; ++j) {
       const float x = px + ((j % g->samples) + 0.5f) / g->samples - 0.5f;
       const float y = py + ((j / g->samples) + 0.5f) / g->samples - 0.5f;
       const float3 d = mesh_direction(mesh, nodes, x, y);
-      const float3 beside = mesh_direction(mesh, nodes, x + 1, y);
-      if (d.x == 0 && d.y == 0 && d.z == 0) continue;
-      sum += scene_colour(g, d, length(beside - d) / g->samples);
+      if (d.x != 0 || d.y != 0 || d.z != 0) sum += scene_colour(g, d, sample);
     }
     const float3 e = encoded(g, sum / (float)(g->samples * g->samples), (float)px, (float)py);
     out[py * pitch + px] = convert_ushort_sat_rte(e.x * STORED);

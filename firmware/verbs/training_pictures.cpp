@@ -38,7 +38,7 @@ void write_training_pictures(const TrainingOptions& options) {
       renderer->stage(scene.rig, scene.look, scene.mast, scene.seed);
     else
       renderer.emplace(device, scene.rig, scene.look,
-                       SimRendererConfig{.seed = scene.seed, .mast = scene.mast});
+                       SimRendererConfig{.seed = scene.seed, .mast = scene.mast, .samples = 3});
     SimBoxes boxes(renderer->view(), scene.look, scene.seed);
     for (std::uint64_t m = 0; m < kMomentsPerScene && n + m < options.pictures; ++m) {
       const SimMoment moment = training_moment(scene, renderer->view(), m);

@@ -127,7 +127,7 @@ void SimRenderer::draw_background() {
   g.inverse_radius_squared = 4.0f / static_cast<float>(width() * width() + height() * height());
   for (int i = 0; i < 9; ++i) g.from_rgb[i] = static_cast<float>(from_rgb_[i]);
   g.seed = sim_hash(config_.seed, 0, 0);
-  g.samples = width() <= 1280 ? 3 : 2;
+  g.samples = config_.samples;
   g.black = config_.black_background;
   queue_.enqueueWriteBuffer(ground_.buffer, CL_TRUE, 0, sizeof g, &g);
 
@@ -140,7 +140,7 @@ void SimRenderer::draw_background() {
   background.setArg(5, height());
   background.setArg(6, nv12_layout(width(), height()).pitch);
   queue_.enqueueNDRangeKernel(background, cl::NullRange, cl::NDRange(width() / 2, height() / 2));
-  queue_.finish();
+  queue_.flush();  // drawn while the rest is set up
 }
 
 // Everything that stays the same from frame to frame.

@@ -19,6 +19,7 @@ struct SimRendererConfig {
   std::uint64_t seed = 1;     // of textures, props and noise
   SimMast mast;               // height 1…50
   TimeCode time_code = TimeCode::none;
+  int samples = 2;                // of the background, along each side of a pixel
   bool black_background = false;  // for tests: only what moves
 };
 

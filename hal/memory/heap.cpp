@@ -129,6 +129,7 @@ class PlainHeap final : public Heap {
     Mapping host(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
                  size);
     if (!host) refuse(name_, fmt::format("{} MiB refused", bytes >> 20));
+    madvise(host.data(), size, MADV_HUGEPAGE);
     std::memset(host.data(), 0, size);
     return {FileDescriptor(), FileDescriptor(), std::move(host)};
   }
