@@ -3,6 +3,7 @@
 #include "firmware/log_writer.hpp"
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <stdexcept>
@@ -24,6 +25,8 @@ namespace gantry {
 namespace {
 
 constexpr std::int64_t kPeriod_ns = 100 * clock::kMillisecond_ns;
+// What a power cut may take of the file.
+constexpr std::int64_t kSyncPeriod_ns = clock::kSecond_ns;
 
 spdlog::level::level_enum spdlog_level(log::Level level) {
   switch (level) {
@@ -39,12 +42,16 @@ spdlog::level::level_enum spdlog_level(log::Level level) {
   return spdlog::level::info;
 }
 
-spdlog::sink_ptr file_sink(const LogOptions& options) {
+// `open` is the file that is written to, also after a rotation; null between two.
+spdlog::sink_ptr file_sink(const LogOptions& options, std::FILE*& open) {
+  spdlog::file_event_handlers handlers;
+  handlers.after_open = [&open](const std::string&, std::FILE* file) { open = file; };
+  handlers.before_close = [&open](const std::string&, std::FILE*) { open = nullptr; };
   try {
     if (options.file.has_parent_path())
       std::filesystem::create_directories(options.file.parent_path());
     return std::make_shared<spdlog::sinks::rotating_file_sink_st>(
-        options.file.string(), options.file_bytes, options.files);
+        options.file.string(), options.file_bytes, options.files, false, handlers);
   } catch (const std::exception& error) {
     throw std::runtime_error(
         fmt::format("log file {}: cannot be written ({})", options.file.string(), error.what()));
@@ -81,9 +88,9 @@ spdlog::sink_ptr journal_sink() {
   return sink;
 }
 
-std::unique_ptr<spdlog::logger> make_logger(const LogOptions& options) {
+std::unique_ptr<spdlog::logger> make_logger(const LogOptions& options, std::FILE*& open) {
   std::vector<spdlog::sink_ptr> sinks;
-  if (!options.file.empty()) sinks.push_back(file_sink(options));
+  if (!options.file.empty()) sinks.push_back(file_sink(options, open));
   const bool journal = stderr_is_journal();
   if (!journal && (options.to_stderr || isatty(STDERR_FILENO)))
     sinks.push_back(std::make_shared<spdlog::sinks::ansicolor_stderr_sink_st>());
@@ -105,7 +112,7 @@ std::int64_t wall_offset_ns() noexcept {
 
 LogWriter::LogWriter(const LogOptions& options)
     : least_(options.least),
-      logger_(make_logger(options)),
+      logger_(make_logger(options, file_)),
       reported_drops_(log::dropped()),
       thread_({.name = "log", .role = ThreadRole::io}, [this](Thread& self) { run(self); }) {}
 
@@ -123,6 +130,7 @@ void LogWriter::run(Thread& self) {
     const std::uint32_t epoch = wake_.epoch();
     const bool last = stop_.load(std::memory_order_acquire);
     drain();
+    sync();
     self.advance();
     if (last) return;
     wake_.wait(epoch, clock::now_ns() + kPeriod_ns);
@@ -146,6 +154,14 @@ void LogWriter::drain() {
     write(record, offset);
   }
   if (lines() != before) logger_->flush();
+}
+
+void LogWriter::sync() {
+  const std::int64_t now = clock::now_ns();
+  if (!file_ || lines() == synced_lines_ || now < synced_ns_ + kSyncPeriod_ns) return;
+  fdatasync(fileno(file_));  // a disk that refuses has been counted when it was written to
+  synced_lines_ = lines();
+  synced_ns_ = now;
 }
 
 void LogWriter::write(const log::Record& record, std::int64_t wall_offset_ns) {

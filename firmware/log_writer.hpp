@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 
@@ -34,7 +35,8 @@ std::int64_t wall_offset_ns() noexcept;
 
 // Every 100 ms takes all lines from hal/log's ring and writes them with their UTC time,
 // "2026-11-21T06:48:31.123Z W text". Lines that found the ring full are counted, and the count is
-// written. At most one LogWriter at a time: the ring has one reader.
+// written. The file is on the disk a second later. At most one LogWriter at a time: the ring has one
+// reader.
 class LogWriter {
  public:
   // Set-up. Makes the file's folder. Throws std::runtime_error where the file cannot be written.
@@ -52,9 +54,13 @@ class LogWriter {
  private:
   void run(Thread& self);
   void drain();
+  void sync();
   void write(const log::Record& record, std::int64_t wall_offset_ns);
 
   log::Level least_;
+  std::FILE* file_ = nullptr;  // the logger's
+  std::int64_t synced_ns_ = 0;
+  std::uint64_t synced_lines_ = 0;
   std::unique_ptr<spdlog::logger> logger_;
   std::uint64_t reported_drops_ = 0;
   std::atomic<std::uint64_t> lines_{0}, failures_{0};

@@ -3,7 +3,9 @@
 #include "firmware/log_writer.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -13,9 +15,23 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "hal/clock/clock.hpp"
+
+namespace {
+std::atomic<int> syncs_of_logs{0};
+}
+
+// The writer's calls come here first.
+extern "C" int fdatasync(int fd) {
+  char path[4096] = {};
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  if (readlink(link.c_str(), path, sizeof path - 1) > 0 && std::string(path).ends_with(".log"))
+    ++syncs_of_logs;
+  return static_cast<int>(syscall(SYS_fdatasync, fd));
+}
 
 namespace gantry {
 namespace {
@@ -46,6 +62,22 @@ class LogWriterTest : public testing::Test {
   }
   std::filesystem::path folder_;
 };
+
+TEST_F(LogWriterTest, HasLinesOnTheDiskASecondLaterAndLeavesItAloneThen) {
+  syncs_of_logs = 0;
+  LogWriter writer(options());
+  const auto synced = [](int times, double within_s) {
+    const auto until = clock::now_ns() + std::llround(within_s * 1e9);
+    while (syncs_of_logs < times && clock::now_ns() < until)
+      clock::sleep_until_ns(clock::now_ns() + 10 * clock::kMillisecond_ns);
+    return syncs_of_logs == times;
+  };
+  log::info("first");
+  EXPECT_TRUE(synced(1, 5));
+  for (int i = 0; i < 50; ++i) log::info("more");
+  EXPECT_TRUE(synced(2, 5));
+  EXPECT_FALSE(synced(3, 2.5)) << "nothing was written since";
+}
 
 TEST_F(LogWriterTest, WritesEachLineOnceWithItsTimeAndLevel) {
   {
