@@ -109,6 +109,53 @@ __kernel void max_pool(__global const half* restrict x, int x_at, int x_image, i
       pack8(largest);
 }
 
+// Three max pools of 5x5, each over the one before, from their input alone: the largest of 5x5, 9x9
+// and 13x13, by rows first. An item does 2 channels, so that all sums stay in registers.
+// Global ids: pair of channels times column (rounded up to whole groups), run of POOL_ROWS rows, image.
+#define POOL_ROWS 8
+__kernel void max_pool_chain(__global const half* restrict x, int x_at, int x_image, int x_row,
+                             int x_pixel, __global half* y5, int y5_at, int y5_image, int y5_row,
+                             int y5_pixel, __global half* y9, int y9_at, int y9_image, int y9_row,
+                             int y9_pixel, __global half* y13, int y13_at, int y13_image,
+                             int y13_row, int y13_pixel, int height, int width, int pairs) {
+  const int pair = (int)get_global_id(0) % pairs, column = (int)get_global_id(0) / pairs;
+  const int first = (int)get_global_id(1) * POOL_ROWS, image = (int)get_global_id(2);
+  if (column >= width) return;
+  const float2 nothing = (float2)(-INFINITY);
+  float2 five[POOL_ROWS], nine[POOL_ROWS], thirteen[POOL_ROWS];
+#pragma unroll
+  for (int r = 0; r < POOL_ROWS; ++r) five[r] = nine[r] = thirteen[r] = nothing;
+  for (int in = max(first - 6, 0); in < min(first + POOL_ROWS + 6, height); ++in) {
+    __global const half* from = x + x_at + image * x_image + in * x_row + 2 * pair;
+    float2 widest[3] = {nothing, nothing, nothing};  // of 5, 9 and 13 columns
+#pragma unroll
+    for (int d = -6; d <= 6; ++d) {
+      const int at = column + d, w = abs(d) <= 2 ? 0 : abs(d) <= 4 ? 1 : 2;
+      if (at < 0 || at >= width) continue;
+      widest[w] = fmax(widest[w], unpack(*(__global const uint*)(from + at * x_pixel)));
+    }
+    widest[1] = fmax(widest[1], widest[0]);
+    widest[2] = fmax(widest[2], widest[1]);
+#pragma unroll
+    for (int r = 0; r < POOL_ROWS; ++r) {
+      const int distance = abs(in - first - r);
+      if (distance <= 2) five[r] = fmax(five[r], widest[0]);
+      if (distance <= 4) nine[r] = fmax(nine[r], widest[1]);
+      if (distance <= 6) thirteen[r] = fmax(thirteen[r], widest[2]);
+    }
+  }
+#define STORE_PAIR(to, from)                                                                 \
+  *(__global uint*)(to + to##_at + image * to##_image + (first + r) * to##_row +             \
+                    column * to##_pixel + 2 * pair) = pack(from[r].x, from[r].y)
+#pragma unroll
+  for (int r = 0; r < POOL_ROWS; ++r) {
+    if (first + r >= height) continue;
+    STORE_PAIR(y5, five);
+    STORE_PAIR(y9, nine);
+    STORE_PAIR(y13, thirteen);
+  }
+}
+
 // Chunks of 8 channels from one place to another. Global ids: chunk times place of the last dimension
 // (rounded up to whole groups), places of the other two.
 __kernel void copy(__global const half* restrict x, int x_at, int x_outer, int x_middle,

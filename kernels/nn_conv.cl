@@ -81,9 +81,35 @@ INLINE int2 unit_at(int u, int units_per_row, int width, int row_step, int* lane
   return (int2)(row * row_step + column, row * width + column);
 }
 
-INLINE vfloat finish(vfloat v, __global const float* residual, int has_residual, int residual_first,
-                     int function, float alpha, float beta) {
-  const vfloat r = has_residual ? load_vector(residual) : (vfloat)(0.0f);
+// Columns from `place` on of a plane whose pixels are squares of four of a plane that is `width` wide.
+INLINE vfloat load_enlarged(__global const float* plane, int place, int width) {
+  union {
+    vfloat all;
+    float each[VEC];
+  } u;
+  const int first = place / 2, row = first / width;
+  int column = first - row * width;
+  __global const float* from = plane + row / 2 * width;
+  int odd = row & 1;
+#pragma unroll
+  for (int i = 0; i < VEC; i += 2, ++column) {
+    if (column == width) {
+      from += odd ? width : 0;
+      odd = !odd;
+      column = 0;
+    }
+    u.each[i] = u.each[i + 1] = from[column];
+  }
+  return u.all;
+}
+
+// enlarged_width: of a residual that is to be enlarged; 0: it lies as the output does.
+INLINE vfloat finish(vfloat v, __global const float* residual, int place, int has_residual,
+                     int residual_first, int enlarged_width, int function, float alpha,
+                     float beta) {
+  const vfloat r = !has_residual    ? (vfloat)(0.0f)
+                   : enlarged_width ? load_enlarged(residual, place, enlarged_width)
+                                    : load_vector(residual + place);
   if (residual_first) return apply(function, v + r, alpha, beta);
   return apply(function, v, alpha, beta) + r;
 }
@@ -94,8 +120,9 @@ INLINE vfloat finish(vfloat v, __global const float* residual, int has_residual,
       int bias_at, __global const int *restrict taps, int taps_at, int tap_count,                  \
       __global float *restrict y, int y_at, int y_image, int y_plane,                              \
       __global const float *restrict residual, int residual_at, int residual_image,                \
-      int residual_plane, int has_residual, int residual_first, int width, int units_per_row,      \
-      int units, int inputs, int outputs, int groups, int function, float alpha, float beta
+      int residual_plane, int has_residual, int residual_first, int enlarged_width, int width,     \
+      int units_per_row, int units, int inputs, int outputs, int groups, int function,             \
+      float alpha, float beta
 
 // Adds the products of `inputs` planes to one part.
 INLINE void add_products(pfloat part[PART_CHANNELS][PART_VECTORS], const int* from,
@@ -172,8 +199,8 @@ STORE_LOOP
           residual + residual_at + image * residual_image + channel * residual_plane;
 STORE_LOOP
       for (int u = 0; u < UNITS; ++u)
-        store_part(finish(sum[c].units[u], r + at[u].y, has_residual, residual_first, function,
-                          alpha, beta),
+        store_part(finish(sum[c].units[u], r, at[u].y, has_residual, residual_first, enlarged_width,
+                          function, alpha, beta),
                    to + at[u].y, lanes);
     }
   }
@@ -182,8 +209,8 @@ STORE_LOOP
 #define CONV_VALUES                                                                                \
   x, x_at, x_image, x_plane, row_step, weights, weights_at, bias, bias_at, taps, taps_at,          \
       tap_count, y, y_at, y_image, y_plane, residual, residual_at, residual_image, residual_plane, \
-      has_residual, residual_first, width, units_per_row, units, inputs, outputs, groups,          \
-      function, alpha, beta
+      has_residual, residual_first, enlarged_width, width, units_per_row, units, inputs, outputs,  \
+      groups, function, alpha, beta
 
 // kxk: blocks of channels first where the weights are small, tiles first where they are large.
 WIDE __kernel void conv(CONV_ARGUMENTS, int blocks_first) {
@@ -221,7 +248,8 @@ WIDE __kernel void conv_depthwise(CONV_ARGUMENTS) {
       residual + residual_at + image * residual_image + channel * residual_plane;
 #pragma unroll
   for (int u = 0; u < UNITS; ++u)
-    store_part(finish(sum[u], r + at[u].y, has_residual, residual_first, function, alpha, beta),
+    store_part(finish(sum[u], r, at[u].y, has_residual, residual_first, enlarged_width, function,
+                      alpha, beta),
                to + at[u].y, lanes);
 }
 

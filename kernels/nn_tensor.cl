@@ -16,6 +16,7 @@
 //          PREFETCH   the next step's operands are loaded before this one's are used
 //          ATTENTION  the other kernel of this file
 //          FUNCTION, RESIDUAL (0 none, 1 after the function, 2 before it), WHOLE (aligned stores)
+//          ENLARGED   the residual has half the rows and columns
 // SPDX-License-Identifier: Apache-2.0
 #ifndef FX
 #define FX 1
@@ -188,8 +189,15 @@ __attribute__((reqd_work_group_size(WARP, WARPS, 1))) __kernel void conv(
       const int3 p = pixel_of(f, h, tile, warp_m, g, images, height, width);
       if (p.x < 0) continue;
       __global half* to = y + (y_at + p.x * y_image + p.y * y_row + p.z * y_pixel);
+#if RESIDUAL
+#ifdef ENLARGED
+      const int2 from = (int2)(p.y + p.z / width, p.z % width) / 2;
+#else
+      const int2 from = p.yz;
+#endif
       __global const half* add = residual + (residual_at + p.x * residual_image +
-                                             p.y * residual_row + p.z * residual_pixel);
+                                             from.x * residual_row + from.y * residual_pixel);
+#endif
 #pragma unroll
       for (int q = 0; q < N_FRAGS / GROUP; ++q) {
         const int channel = (first + q * GROUP) * 8 + 2 * GROUP * t;

@@ -94,13 +94,70 @@ WIDE __kernel void average_pool(POOL_ARGUMENTS, int pad_y_end, int pad_x_end, in
   }
 }
 
+#define kRows 8
+
+INLINE vfloat load_private(const float* p) {
+  return JOIN(vload, VEC)(0, p);
+}
+
+// Three max pools of 5x5, each over the one before, from their input alone: the largest of 5x5, 9x9
+// and 13x13, by rows first. Global ids: vector of columns, run of kRows rows, image times channel.
+WIDE __kernel void max_pool_chain(__global const float* x, int x_at, int x_image, int x_plane,
+                                  int height, int width, int channels, __global float* y5,
+                                  int y5_at, int y5_image, int y5_plane, __global float* y9,
+                                  int y9_at, int y9_image, int y9_plane, __global float* y13,
+                                  int y13_at, int y13_image, int y13_plane) {
+  const int column = (int)get_global_id(0) * VEC, first = (int)get_global_id(1) * kRows;
+  const int image = (int)get_global_id(2) / channels, channel = (int)get_global_id(2) % channels;
+  __global const float* plane = x + x_at + image * x_image + channel * x_plane;
+  vfloat five[kRows], nine[kRows], thirteen[kRows];
+#pragma unroll
+  for (int r = 0; r < kRows; ++r) five[r] = nine[r] = thirteen[r] = (vfloat)(-INFINITY);
+  for (int in = max(first - 6, 0); in < min(first + kRows + 6, height); ++in) {
+    float line[VEC + 12];
+#pragma unroll
+    for (int i = 0; i < VEC + 12; ++i) {
+      const int at = column - 6 + i;
+      line[i] = at >= 0 && at < width ? plane[in * width + at] : -INFINITY;
+    }
+    vfloat widest[3];  // of 5, 9 and 13 columns
+    vfloat largest = (vfloat)(-INFINITY);
+#pragma unroll
+    for (int w = 0; w < 3; ++w) {
+      const int before = w ? 2 * w : -1;  // columns on either side that are in already
+#pragma unroll
+      for (int d = before + 1; d <= 2 * w + 2; ++d)
+        largest = fmax(largest, fmax(load_private(line + 6 - d), load_private(line + 6 + d)));
+      widest[w] = largest;
+    }
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+      const int distance = abs(in - first - r);
+      if (distance <= 2) five[r] = fmax(five[r], widest[0]);
+      if (distance <= 4) nine[r] = fmax(nine[r], widest[1]);
+      if (distance <= 6) thirteen[r] = fmax(thirteen[r], widest[2]);
+    }
+  }
+#pragma unroll
+  for (int r = 0; r < kRows; ++r) {
+    if (first + r >= height) continue;
+    const int to = (first + r) * width + column, lanes = width - column;
+    store_part(five[r], y5 + y5_at + image * y5_image + channel * y5_plane + to, lanes);
+    store_part(nine[r], y9 + y9_at + image * y9_image + channel * y9_plane + to, lanes);
+    store_part(thirteen[r], y13 + y13_at + image * y13_image + channel * y13_plane + to, lanes);
+  }
+}
+
 #define RESIZE_ARGUMENTS                                                                     \
   __global const float *x, int x_at, int x_image, int x_plane, int width, __global float *y, \
       int y_at, int y_image, int y_plane, int out_height, int out_width, int channels,       \
       __global const int *tables, int table_at
 
-// The table says which input row each output row takes, then which column each column.
-__kernel void resize_nearest(RESIZE_ARGUMENTS) {
+// The table says which input row each output row takes, then which column each column. With `has_sum`
+// another image is added, and the sum goes through a function.
+WIDE __kernel void resize_nearest(RESIZE_ARGUMENTS, __global const float* other, int other_at,
+                                  int other_image, int other_plane, int has_sum, int function,
+                                  float alpha, float beta) {
   const int begin = (int)get_global_id(0) * kChunk, end = min(begin + kChunk, out_width);
   const int row = (int)get_global_id(1);
   const int image = (int)get_global_id(2) / channels, channel = (int)get_global_id(2) % channels;
@@ -109,7 +166,20 @@ __kernel void resize_nearest(RESIZE_ARGUMENTS) {
       x + x_at + image * x_image + channel * x_plane + table[row] * width;
   __global float* restrict to = y + y_at + image * y_image + channel * y_plane + row * out_width;
   __global const int* restrict columns = table + out_height;
-  for (int i = begin; i < end; ++i) to[i] = from[columns[i]];
+  if (!has_sum) {
+    for (int i = begin; i < end; ++i) to[i] = from[columns[i]];
+    return;
+  }
+  __global const float* restrict add =
+      other + other_at + image * other_image + channel * other_plane + row * out_width;
+  for (int i = begin; i < end; i += VEC) {
+    union {
+      vfloat all;
+      float each[VEC];
+    } u;
+    for (int k = 0; k < VEC; ++k) u.each[k] = from[columns[min(i + k, end - 1)]];
+    store_part(apply(function, u.all + load_vector(add + i), alpha, beta), to + i, end - i);
+  }
 }
 
 // Two rows and two columns: a table of rows, next rows, columns, next columns, and one of the weights

@@ -14,6 +14,7 @@
 #include "firmware/compile/infer.hpp"
 #include "firmware/compile/plan_writer.hpp"
 #include "firmware/compile/recognise.hpp"
+#include "firmware/compile/rewrite.hpp"
 
 namespace gantry::compile {
 namespace {
@@ -118,6 +119,9 @@ std::vector<std::byte> compile_bytes(std::span<const std::byte> onnx, const std:
   graph.model_name = std::filesystem::path(name).stem().string();
   if (options.fuse) {
     fuse(graph);
+    chain_pools(graph);
+    convolve_before_enlarging(graph);
+    add_while_enlarging(graph);
     if (target.channels_last) recognise(graph);
   } else
     drop_unused(graph);

@@ -35,6 +35,9 @@ struct Able {
            op.window.dilation[1] == 1 && op.window.kernel[1] <= 7;
   }
   bool operator()(const Pool& op) const { return !op.average && input(0)[1] % 8 == 0; }
+  bool operator()(const MaxPoolChain&) const {
+    return input(0).size() == 4 && input(0)[1] % 8 == 0;
+  }
   bool operator()(const Resize& op) const {
     return !op.linear && input(0).size() == 4 && input(0)[1] % 8 == 0;
   }

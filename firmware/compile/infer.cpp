@@ -253,6 +253,10 @@ Inferred shape_of(const Expand& op, const Inputs& in) {
   return {op.shape, in[0]->type};
 }
 
+Inferred shape_of(const MaxPoolChain&, const Inputs& in) {
+  return {in[0]->shape, in[0]->type};
+}
+
 Inferred shape_of(const Attention&, const Inputs& in) {
   return {in[2]->shape, in[2]->type};
 }
@@ -277,6 +281,7 @@ Inferred shape_of(const TopK& op, const Inputs& in) {
 std::vector<Inferred> infer(const Operation& operation, const std::vector<const Value*>& inputs) {
   std::vector<Inferred> outputs{
       std::visit([&](const auto& op) { return shape_of(op, inputs); }, operation)};
+  if (std::holds_alternative<MaxPoolChain>(operation)) outputs.resize(3, outputs[0]);
   if (std::holds_alternative<TopK>(operation)) outputs.push_back({outputs[0].shape, Type::integer});
   for (const auto& o : outputs) {
     if (o.shape.size() > kMaximumRank)

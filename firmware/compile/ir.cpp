@@ -21,10 +21,10 @@ std::string to_string(const Shape& shape) {
 
 const char* name_of(const Operation& operation) {
   constexpr const char* names[] = {
-      "Conv",          "ConvTranspose", "Pool",           "MatMul", "Softmax", "Resize",
-      "Concat",        "Unary",         "Binary",         "Where",  "Reduce",  "ArgMax",
-      "Pad",           "Gather",        "GatherElements", "TopK",   "Copy",    "Attention",
-      "DistanceBoxes", "Reshape",       "Transpose",      "Slice",  "Expand"};
+      "Conv",      "ConvTranspose", "Pool",    "MaxPoolChain",   "MatMul", "Softmax",
+      "Resize",    "Concat",        "Unary",   "Binary",         "Where",  "Reduce",
+      "ArgMax",    "Pad",           "Gather",  "GatherElements", "TopK",   "Copy",
+      "Attention", "DistanceBoxes", "Reshape", "Transpose",      "Slice",  "Expand"};
   static_assert(std::size(names) == std::variant_size_v<Operation>);
   return names[operation.index()];
 }

@@ -109,12 +109,13 @@ struct Window {
 };
 
 // Inputs x, weights (constant, [out, in/group, kh, kw]), bias (constant or absent), then residual
-// (or absent), which has the output's shape.
+// (or absent), which has the output's shape or, enlarged, half its rows and columns.
 struct Conv {
   Window window;
   std::int64_t group = 1;
   Activation activation;
-  bool residual_first = false;  // activation(conv + residual); else activation(conv) + residual
+  bool residual_first = false;     // activation(conv + residual); else activation(conv) + residual
+  bool residual_enlarged = false;  // each of its pixels is added to a square of four
 };
 // Weights [in, out/group, kh, kw]. pad_begin and pad_end are those of the forward convolution.
 struct ConvTranspose {
@@ -128,6 +129,9 @@ struct Pool {
   bool count_padding = false;  // averages divide by the padded window
   bool ceil = false;           // the last window may hang over the end
 };
+// Three max pools of 5x5 without stride, each over the one before: the largest of 5x5, 9x9 and 13x13.
+// An output each, all of the input's shape.
+struct MaxPoolChain {};
 struct MatMul {};  // [batch…, m, k] × [batch…, k, n], batches broadcast, rank 2 or more
 struct Softmax {
   std::int64_t axis = 0;
@@ -149,7 +153,7 @@ struct Resize {
   Rounding rounding = Rounding::round_prefer_floor;
   std::int64_t size[2] = {0, 0};  // of the output: y, x
   float scale[2] = {1, 1};        // output over input
-  // Of the sum with a second input, where recognise() found one: an image like the output.
+  // Of the sum with a second input, where add_while_enlarging() found one: an image like the output.
   Activation activation;
 };
 struct Concat {
@@ -214,9 +218,10 @@ struct Expand {
   Shape shape;
 };
 
-using Operation = std::variant<Conv, ConvTranspose, Pool, MatMul, Softmax, Resize, Concat, Unary,
-                               Binary, Where, Reduce, ArgMax, Pad, Gather, GatherElements, TopK,
-                               Copy, Attention, DistanceBoxes, Reshape, Transpose, Slice, Expand>;
+using Operation =
+    std::variant<Conv, ConvTranspose, Pool, MaxPoolChain, MatMul, Softmax, Resize, Concat, Unary,
+                 Binary, Where, Reduce, ArgMax, Pad, Gather, GatherElements, TopK, Copy, Attention,
+                 DistanceBoxes, Reshape, Transpose, Slice, Expand>;
 
 inline constexpr int kAbsent = -1;
 

@@ -92,7 +92,7 @@ class LayoutPass {
     if (is_any<DistanceBoxes>(node)) return Demand::dense;
     if (runs_channels_last(graph_, node, target_)) return Demand::image;
     if (is_elementwise(node)) return Demand::any;
-    if (is_any<Conv, ConvTranspose, Pool, Resize>(node)) return Demand::plane;
+    if (is_any<Conv, ConvTranspose, Pool, MaxPoolChain, Resize>(node)) return Demand::plane;
     if (is_any<MatMul>(node)) return Demand::row;
     if (is_any<Gather, GatherElements, TopK>(node)) return Demand::dense;
     return Demand::strided;
@@ -103,7 +103,8 @@ class LayoutPass {
     if (runs_channels_last(graph_, node, target_)) return Demand::image;
     if (is_elementwise(node)) return Demand::any;
     if (is_any<Conv>(node)) return input == 0 || input == 3 ? Demand::plane : Demand::strided;
-    if (is_any<ConvTranspose, Pool, Resize>(node))
+    if (is_any<Resize>(node)) return Demand::plane;
+    if (is_any<ConvTranspose, Pool, MaxPoolChain>(node))
       return input == 0 ? Demand::plane : Demand::strided;
     if (is_any<MatMul>(node)) return input == 1 ? Demand::row : Demand::strided;
     if (is_any<Gather, GatherElements, TopK>(node)) return Demand::dense;

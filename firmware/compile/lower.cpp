@@ -42,6 +42,12 @@ struct Visitor {
     else
       lower_pool(l, n, op);
   }
+  void operator()(const MaxPoolChain&) {
+    if (l.channels_last(n))
+      lower_channels_pool_chain(l, n);
+    else
+      lower_pool_chain(l, n);
+  }
   void operator()(const Resize& op) {
     if (l.channels_last(n))
       lower_channels_resize(l, n, op);

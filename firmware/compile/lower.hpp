@@ -102,12 +102,14 @@ void lower_convolution(Lowering& l, const Node& node, const Conv& op);
 void lower_convolution_transpose(Lowering& l, const Node& node, const ConvTranspose& op);
 void lower_tensor_convolution(Lowering& l, const Node& node, const Conv& op);
 void lower_channels_pool(Lowering& l, const Node& node, const Pool& op);
+void lower_channels_pool_chain(Lowering& l, const Node& node);
 void lower_channels_resize(Lowering& l, const Node& node, const Resize& op);
 // A copy of tensors whose channels lie together in both; false where they do not.
 bool lower_channels_copy(Lowering& l, const Operand& x, const Operand& y);
 void lower_attention(Lowering& l, const Node& node, const Attention& op);
 void lower_distance_boxes(Lowering& l, const Node& node);
 void lower_pool(Lowering& l, const Node& node, const Pool& op);
+void lower_pool_chain(Lowering& l, const Node& node);
 void lower_resize(Lowering& l, const Node& node, const Resize& op);
 void lower_matmul(Lowering& l, const Node& node);
 void lower_softmax(Lowering& l, const Node& node, const Softmax& op);

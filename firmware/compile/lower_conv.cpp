@@ -150,6 +150,7 @@ void lower_convolution(Lowering& l, const Node& node, const Conv& op) {
                                         residual.strides[1],
                                         has_residual,
                                         op.residual_first,
+                                        op.residual_enlarged ? residual.shape[3] : 0,
                                         s.width,
                                         units_per_row,
                                         units,

@@ -204,6 +204,7 @@ void lower_tensor_convolution(Lowering& l, const Node& node, const Conv& op) {
                                      outputs, fragments, v.kernel[0], v.kernel[1], v.stride[0],
                                      v.stride[1], v.dilation[0], v.dilation[1], v.pad_begin[0],
                                      v.pad_begin[1], op.activation.alpha, op.activation.beta});
+  const char* enlarged = op.residual_enlarged ? " -DENLARGED" : "";
   const int residual_kind = !has_residual ? 0 : op.residual_first ? 2 : 1;
   Plan::Step& step =
       l.step({"nn_tensor",
@@ -212,9 +213,9 @@ void lower_tensor_convolution(Lowering& l, const Node& node, const Conv& op) {
               Lowering::Items::groups,
               static_cast<std::uint64_t>(count(y.shape) * inputs) *
                   static_cast<std::uint64_t>(v.kernel[0] * v.kernel[1]),
-              fmt::format("{}{}{} -DGROUP={} -DFUNCTION={} -DRESIDUAL={}",
+              fmt::format("{}{}{}{} -DGROUP={} -DFUNCTION={} -DRESIDUAL={}",
                           pointwise ? " -DPOINTWISE" : "", walk.pixels4 ? " -DPIXELS4" : "",
-                          stores_whole(y, outputs, group) ? " -DWHOLE" : "", group,
+                          stores_whole(y, outputs, group) ? " -DWHOLE" : "", enlarged, group,
                           static_cast<int>(op.activation.function), residual_kind),
               {kLanes, 1, 1}},
              y, arguments);
@@ -240,6 +241,24 @@ void lower_channels_pool(Lowering& l, const Node& node, const Pool& op) {
           {},
           {kGroup, 1, 1}},
          y, arguments);
+}
+
+void lower_channels_pool_chain(Lowering& l, const Node& node) {
+  constexpr std::int64_t kRows = 8;  // POOL_ROWS of kernels/nn_channels.cl
+  const Operand x = l.operand(node.inputs[0]);
+  const std::int64_t pairs = x.shape[1] / 2;
+  std::vector<KernelArgument> arguments;
+  add_image(arguments, x);
+  for (const int v : node.outputs) add_image(arguments, l.operand(v));
+  arguments.insert(arguments.end(), {x.shape[2], x.shape[3], pairs});
+  l.step({"nn_channels",
+          "max_pool_chain",
+          {rounded_up(pairs * x.shape[3], kGroup), rounded_up(x.shape[2], kRows), x.shape[0]},
+          Lowering::Items::groups,
+          0,
+          {},
+          {kGroup, 1, 1}},
+         l.operand(node.outputs[2]), arguments);
 }
 
 void lower_channels_resize(Lowering& l, const Node& node, const Resize& op) {

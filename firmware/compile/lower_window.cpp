@@ -89,6 +89,24 @@ void lower_pool(Lowering& l, const Node& node, const Pool& op) {
          y, arguments);
 }
 
+void lower_pool_chain(Lowering& l, const Node& node) {
+  constexpr std::int64_t kRows = 8;  // of kernels/nn_window.cl
+  const Operand x = l.operand(node.inputs[0]);
+  std::vector<KernelArgument> arguments{x,          x.strides[0], x.strides[1],
+                                        x.shape[2], x.shape[3],   x.shape[1]};
+  for (const int v : node.outputs) {
+    const Operand y = l.operand(v);
+    arguments.insert(arguments.end(), {y, y.strides[0], y.strides[1]});
+  }
+  const std::int64_t vector = l.target().vector;
+  l.step({"nn_window",
+          "max_pool_chain",
+          {(x.shape[3] + vector - 1) / vector, (x.shape[2] + kRows - 1) / kRows,
+           x.shape[0] * x.shape[1]},
+          Lowering::Items::tiles},
+         l.operand(node.outputs[2]), arguments);
+}
+
 void lower_resize(Lowering& l, const Node& node, const Resize& op) {
   // Any leading dimensions become images and channels: the last of them stays a channel.
   const Operand x = l.operand(node.inputs[0]), y = l.operand(node.outputs[0]);
@@ -126,7 +144,16 @@ void lower_resize(Lowering& l, const Node& node, const Resize& op) {
                                         op.size[1],
                                         channels,
                                         l.table(places)};
-  if (op.linear) arguments.emplace_back(l.weights(weights));
+  if (op.linear) {
+    arguments.emplace_back(l.weights(weights));
+  } else {
+    const bool has_sum = node.inputs.size() > 1;
+    const Operand other = has_sum ? l.operand(node.inputs[1]) : y;
+    arguments.insert(
+        arguments.end(),
+        {other, dimension(other.strides, 4, 0), dimension(other.strides, 3, 0), has_sum,
+         static_cast<int>(op.activation.function), op.activation.alpha, op.activation.beta});
+  }
   l.step({"nn_window",
           op.linear ? "resize_linear" : "resize_nearest",
           {chunks(op.size[1]), op.size[0], images * channels},

@@ -19,19 +19,13 @@ class Recogniser {
  public:
   explicit Recogniser(Graph& graph) : graph_(graph) {
     maker_.assign(graph.values.size(), nullptr);
-    uses_.assign(graph.values.size(), 0);
-    for (auto& node : graph.nodes) {
+    for (auto& node : graph.nodes)
       for (const int v : node.outputs) maker_[static_cast<std::size_t>(v)] = &node;
-      for (const int v : node.inputs)
-        if (v != kAbsent) ++uses_[static_cast<std::size_t>(v)];
-    }
-    for (const int v : graph.outputs) ++uses_[static_cast<std::size_t>(v)];
   }
 
   void run() {
     for (auto& node : graph_.nodes)
-      if (!attention(node) && !distance_boxes(node) && !enlarged_sum(node))
-        function_of_enlarged_sum(node);
+      if (!attention(node)) distance_boxes(node);
     drop_unused(graph_);
   }
 
@@ -196,42 +190,8 @@ class Recogniser {
     return true;
   }
 
-  // x enlarged by nearest neighbours + y
-  bool enlarged_sum(Node& node) {
-    const auto* op = std::get_if<Binary>(&node.operation);
-    if (!op || op->combine != Combine::add) return false;
-    for (std::size_t side = 0; side < 2; ++side) {
-      const Node* resize = made_by<Resize>(node.inputs[side]);
-      const int other = node.inputs[1 - side];
-      if (!resize || resize->inputs.size() != 1 || constant(other)) continue;
-      const auto& enlarge = std::get<Resize>(resize->operation);
-      const Shape& s = shape(node.outputs[0]);
-      if (enlarge.linear || s.size() != 4 || s[1] % 8 || shape(node.inputs[side]) != s ||
-          shape(other) != s)
-        continue;
-      node.operation = enlarge;
-      node.inputs = {resize->inputs[0], other};
-      return true;
-    }
-    return false;
-  }
-
-  void function_of_enlarged_sum(Node& node) {
-    const auto* op = std::get_if<Unary>(&node.operation);
-    const Node* sum = op ? made_by<Resize>(node.inputs[0]) : nullptr;
-    if (!sum || sum->inputs.size() != 2 || uses_[static_cast<std::size_t>(node.inputs[0])] != 1 ||
-        op->activation.function > Function::mish)
-      return;
-    auto enlarged = std::get<Resize>(sum->operation);
-    if (enlarged.activation.function != Function::identity) return;
-    enlarged.activation = op->activation;
-    node.operation = enlarged;
-    node.inputs = sum->inputs;
-  }
-
   Graph& graph_;
   std::vector<Node*> maker_;
-  std::vector<int> uses_;
 };
 
 }  // namespace

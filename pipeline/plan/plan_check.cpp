@@ -217,6 +217,29 @@ void average_pool(Arguments& a) {
   pool(a, true);
 }
 
+void max_pool_chain(Arguments& a) {
+  const Operand x = a.operand();
+  const std::int64_t x_image = a.integer(), x_plane = a.integer(), height = a.positive(),
+                     width = a.positive(), channels = a.positive();
+  constexpr std::int64_t kRows = 8;  // of the kernel
+  bounded_product({a.items(0), a.option("VEC", 16)});
+  bounded_product({a.items(1), kRows});
+  const std::int64_t images = divided_up(a.items(2), channels);
+  const auto image = [&](std::int64_t image_step, std::int64_t plane_step) {
+    return Reach()
+        .along(images, image_step)
+        .along(channels, plane_step)
+        .along(height, width)
+        .along(width, 1);
+  };
+  a.reads(x, image(x_image, x_plane));
+  for (int i = 0; i < 3; ++i) {
+    const Operand y = a.operand();
+    const std::int64_t y_image = a.integer(), y_plane = a.integer();
+    a.writes(y, image(y_image, y_plane));
+  }
+}
+
 void resize(Arguments& a, bool linear) {
   const Operand x = a.operand();
   const std::int64_t x_image = a.integer(), x_plane = a.integer(), width = a.positive();
@@ -227,21 +250,32 @@ void resize(Arguments& a, bool linear) {
   const std::int64_t tables = linear ? 2 : 1;
   const Reach rows = t.range(0, tables * out_height),
               columns = t.range(tables * out_height, tables * out_width);
-  if (linear) a.reads(a.operand(), Reach().along(out_height + out_width, 1));
+  const auto image = [&](std::int64_t images, std::int64_t image_step, std::int64_t plane_step) {
+    return Reach()
+        .along(images, image_step)
+        .along(channels, plane_step)
+        .along(out_height, out_width)
+        .along(out_width, 1);
+  };
+  const std::int64_t images = divided_up(a.items(2), channels);
+  if (linear) {
+    a.reads(a.operand(), Reach().along(out_height + out_width, 1));
+  } else {
+    const Operand other = a.operand();
+    const std::int64_t other_image = a.integer(), other_plane = a.integer();
+    if (a.flag()) a.reads(other, image(images, other_image, other_plane));
+    a.skip_integers(1);
+    a.real(), a.real();
+  }
   if (a.items(1) > out_height) throw std::invalid_argument("it has more rows than its table");
   if (rows.low < 0 || columns.low < 0) throw std::invalid_argument("its table is out of range");
   check_chunks(a);
-  const std::int64_t images = divided_up(a.items(2), channels);
   a.reads(x, Reach()
                  .along(images, x_image)
                  .along(channels, x_plane)
                  .along(rows.high + 1, width)
                  .along(columns.high + 1, 1));
-  a.writes(y, Reach()
-                  .along(images, y_image)
-                  .along(channels, y_plane)
-                  .along(out_height, out_width)
-                  .along(out_width, 1));
+  a.writes(y, image(images, y_image, y_plane));
 }
 
 void resize_nearest(Arguments& a) {
@@ -286,6 +320,7 @@ void convolution(Arguments& a, bool depthwise) {
   const std::int64_t residual_image = a.integer(), residual_plane = a.integer();
   const bool has_residual = a.flag();
   a.skip_integers(1);
+  const std::int64_t enlarged_width = a.integer(0);
   const std::int64_t width = a.positive(), units_per_row = a.positive(), units = a.positive(),
                      inputs = a.positive(), outputs = a.positive(), groups = a.positive();
   a.skip_integers(1);
@@ -319,7 +354,18 @@ void convolution(Arguments& a, bool depthwise) {
         .along(rows, width)
         .along(width, 1);
   };
-  if (has_residual) a.reads(residual, image(residual_image, residual_plane));
+  if (has_residual && enlarged_width) {
+    // A quarter of the output's pixels, by whole rows.
+    const std::int64_t pixels = bounded_product({rows, width});
+    a.reads(residual,
+            Reach()
+                .along(images, residual_image)
+                .along(channels, residual_plane)
+                .along(divided_up(pixels, bounded_product({4, enlarged_width})), enlarged_width)
+                .along(enlarged_width, 1));
+  } else if (has_residual) {
+    a.reads(residual, image(residual_image, residual_plane));
+  }
   a.writes(y, image(y_image, y_plane));
 }
 
@@ -376,6 +422,7 @@ const std::map<std::string, Check, std::less<>>& checks() {
       {"nn_reduce/top_k", top_k},
       {"nn_window/max_pool", max_pool},
       {"nn_window/average_pool", average_pool},
+      {"nn_window/max_pool_chain", max_pool_chain},
       {"nn_window/resize_nearest", resize_nearest},
       {"nn_window/resize_linear", resize_linear}};
   return table;

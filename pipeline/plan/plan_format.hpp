@@ -15,7 +15,7 @@
 namespace gantry::plan_format {
 
 inline constexpr char kMagic[8] = {'G', 'A', 'N', 'T', 'R', 'Y', 'P', 'L'};
-inline constexpr std::uint32_t kVersion = 2;
+inline constexpr std::uint32_t kVersion = 3;
 inline constexpr std::uint64_t kAlignment = 64;
 inline constexpr std::uint32_t kMaximumRank = 8;
 // Kernels address elements by int.

@@ -35,6 +35,20 @@ Model every_kernel() {
     out(c.node("Resize", {y, "", "", c.integers({2, 8, 9, 25})}));
     c.model.set("mode", mode);
   }
+  const std::string twice = c.node("Resize", {y, "", "", c.integers({2, 8, 12, 20})});
+  c.model.set("mode", "nearest").set("coordinate_transformation_mode", "asymmetric");
+  c.model.set("nearest_mode", "floor");
+  const std::string fine = c.node("Conv", {x, w({8, 4, 1, 1})});
+  out(c.node("Relu", {c.node("Add", {twice, fine})}));
+  const std::string joined = c.node("Concat", {twice, fine});
+  c.model.set("axis", 1);
+  out(c.node("Conv", {joined, w({8, 16, 1, 1})}));
+  std::string pooled = x;
+  for (int i = 0; i < 3; ++i) {
+    pooled = c.node("MaxPool", {pooled});
+    c.model.set("kernel_shape", Shape{5, 5}).set("pads", Shape{2, 2, 2, 2});
+  }
+  out(pooled);
   out(c.node("MatMul", {x, w({20, 7})}));
   for (const int axis : {1, 3}) {
     out(c.node("Softmax", {x}));

@@ -16,6 +16,7 @@
 #include <onnx/onnx_pb.h>
 
 #include "firmware/compile/compile.hpp"
+#include "pipeline/plan/half.hpp"
 #include "pipeline/plan/plan_runner.hpp"
 
 namespace gantry::compile_test {
@@ -168,6 +169,21 @@ class Model {
 inline gpu::Device& device() {
   static gpu::Device d({}, {});
   return d;
+}
+
+// Puts dense values where the input has them.
+inline void put(const PlanTensor& t, const Tensor& values) {
+  std::size_t flat = 0;
+  each_index(t.shape, [&](const Shape& i) {
+    std::size_t at = 0;
+    for (std::size_t d = 0; d < i.size(); ++d) at += static_cast<std::size_t>(i[d] * t.strides[d]);
+    const float v = values.values[flat++];
+    const std::uint16_t half = half_of(v);
+    if (t.element == Plan::Element::f16)
+      std::memcpy(t.memory.host + at * 2, &half, 2);
+    else
+      std::memcpy(t.memory.host + at * 4, &v, 4);
+  });
 }
 
 // Runs a plan on the first device; outputs are poisoned first, and it runs twice, so that leftovers

@@ -1,26 +1,10 @@
 // The channels-last fp16 family against the definition, on any device: the matrix instruction itself
 // is emulated where there are no tensor cores.
 // SPDX-License-Identifier: Apache-2.0
-#include "pipeline/plan/half.hpp"
 #include "tests/firmware/compile/onnx_model.hpp"
 
 namespace gantry::compile_test {
 namespace {
-
-// Puts dense values where the input has them.
-void put(const PlanTensor& t, const Tensor& values) {
-  std::size_t flat = 0;
-  each_index(t.shape, [&](const Shape& i) {
-    std::size_t at = 0;
-    for (std::size_t d = 0; d < i.size(); ++d) at += static_cast<std::size_t>(i[d] * t.strides[d]);
-    const float v = values.values[flat++];
-    const std::uint16_t half = half_of(v);
-    if (t.element == Plan::Element::f16)
-      std::memcpy(t.memory.host + at * 2, &half, 2);
-    else
-      std::memcpy(t.memory.host + at * 4, &v, 4);
-  });
-}
 
 // Every named tensor that both families make, compared in the norm of its largest value.
 void expect_agreement(const Model& model, const std::vector<Tensor>& inputs, double most = 1e-2) {
