@@ -144,8 +144,8 @@ __kernel void max_pool_chain(__global const half* restrict x, int x_at, int x_im
       if (distance <= 6) thirteen[r] = fmax(thirteen[r], widest[2]);
     }
   }
-#define STORE_PAIR(to, from)                                                                 \
-  *(__global uint*)(to + to##_at + image * to##_image + (first + r) * to##_row +             \
+#define STORE_PAIR(to, from)                                                     \
+  *(__global uint*)(to + to##_at + image * to##_image + (first + r) * to##_row + \
                     column * to##_pixel + 2 * pair) = pack(from[r].x, from[r].y)
 #pragma unroll
   for (int r = 0; r < POOL_ROWS; ++r) {

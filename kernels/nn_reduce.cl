@@ -138,6 +138,29 @@ WIDE __kernel void softmax_rows(__global const float* x, int x_at, __global floa
   for (int i = whole; i < length; ++i) to[i] *= scale;
 }
 
+// Rows across consecutive elements: VEC of them beside each other. Global ids: vector of the last of
+// the other dimensions, which has `columns`; places of the rest.
+WIDE __kernel void softmax_columns(__global const float* x, int x_at, __global float* y, int y_at,
+                                   __global const int* tables, int table_at, int kept, int columns,
+                                   int length, int x_step, int y_step) {
+  const int column = (int)get_global_id(0) * VEC, lanes = columns - column;
+  if (lanes <= 0) return;
+  const int2 at = offsets_of(tables + table_at, kept, (int)get_global_id(1) * columns + column);
+  __global const float* from = x + x_at + at.x;
+  __global float* to = y + y_at + at.y;
+  vfloat largest = load_vector(from);
+  for (int i = 1; i < length; ++i) largest = fmax(largest, load_vector(from + i * x_step));
+  vfloat sum = (vfloat)(0.0f);
+  for (int i = 0; i < length; ++i) {
+    const vfloat e = exact_exp(load_vector(from + i * x_step) - largest);
+    store_part(e, to + i * y_step, lanes);
+    sum += e;
+  }
+  const vfloat scale = 1.0f / sum;
+  for (int i = 0; i < length; ++i)
+    store_part(load_vector(to + i * y_step) * scale, to + i * y_step, lanes);
+}
+
 // Each element counts those before it in order: its rank is its place. Ties: the lower index first.
 // Dense: x [outer][length][inner], values and places [outer][k][inner].
 // Global ids: element of the axis, outer times inner.

@@ -256,6 +256,18 @@ class LayoutPass {
       if (!placed(v)) placement(v) = own_place(node, v);
     if (const auto* concat = std::get_if<Concat>(&node.operation))
       claim_parts(node, static_cast<std::size_t>(concat->axis));
+    claim_transposed(node);
+  }
+
+  // What a kernel wants in planes and sees transposed is best written so.
+  void claim_transposed(const Node& node) {
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      const int v = node.inputs[i];
+      if (v == kAbsent || placed(v) || !maker(v) || !is_any<Transpose>(*maker(v)) ||
+          is_any<Concat>(node) || input_demand(node, i) != Demand::plane)
+        continue;
+      if (!claim(v, dense_in_new_root(shape(v)))) layout_.roots.pop_back();
+    }
   }
 
   void claim_parts(const Node& node, std::size_t axis) {

@@ -19,7 +19,8 @@ struct Source {
   Operand operand;
   std::int64_t image, plane, row_step;
   std::vector<std::int64_t> taps;
-  std::int64_t width, rows;  // of the output as the kernel sees it
+  std::int64_t width, rows;       // of the output as the kernel sees it
+  std::int64_t padded_width = 0;  // of the rows that it sees as one, where there are such
 };
 
 bool is_pointwise(const Window& w) {
@@ -39,23 +40,33 @@ Source direct(const Operand& x, const Window& w, const Shape& out) {
   return s;
 }
 
-// The padded copy with its columns split by phase; see kernels/nn_conv.cl.
+// The padded copy with its rows and columns apart by phase; see kernels/nn_conv.cl.
 Source prepared(Lowering& l, const Operand& x, const Window& w, const Shape& out) {
-  const std::int64_t phases = w.stride[1];
-  const std::int64_t rows = (out[2] - 1) * w.stride[0] + (w.kernel[0] - 1) * w.dilation[0] + 1;
+  const std::int64_t row_phases = w.stride[0], phases = w.stride[1];
+  const std::int64_t rows = out[2] + (w.kernel[0] - 1) * w.dilation[0] / row_phases;
   const std::int64_t columns = out[3] + (w.kernel[1] - 1) * w.dilation[1] / phases;
-  const Operand copy = l.scratch({x.shape[0], x.shape[1], rows, phases, columns});
-  l.step({"nn_conv", "prepare", {rows * phases, x.shape[1], x.shape[0]}, Lowering::Items::tiles},
+  const Operand copy = l.scratch({x.shape[0], x.shape[1], row_phases * phases, rows, columns});
+  l.step({"nn_conv",
+          "prepare",
+          {row_phases * phases * rows, x.shape[1], x.shape[0]},
+          Lowering::Items::tiles},
          copy,
-         {x, x.strides[0], x.strides[1], x.shape[3], x.shape[2], x.shape[3], copy, x.shape[1], rows,
-          phases, columns, w.pad_begin[0], w.pad_begin[1]});
-  Source s{copy, copy.strides[0], copy.strides[1], w.stride[0] * phases * columns,
-           {},   out[3],          out[2]};
+         {x, x.strides[0], x.strides[1], x.shape[3], x.shape[2], x.shape[3], copy, x.shape[1],
+          row_phases, phases, rows, columns, w.pad_begin[0], w.pad_begin[1]});
+  Source s{copy, copy.strides[0], copy.strides[1], columns, {}, out[3], out[2]};
   for (std::int64_t ky = 0; ky < w.kernel[0]; ++ky)
     for (std::int64_t kx = 0; kx < w.kernel[1]; ++kx) {
-      const std::int64_t column = kx * w.dilation[1];
-      s.taps.push_back((ky * w.dilation[0] * phases + column % phases) * columns + column / phases);
+      const std::int64_t row = ky * w.dilation[0], column = kx * w.dilation[1];
+      const std::int64_t phase = row % row_phases * phases + column % phases;
+      s.taps.push_back((phase * rows + row / row_phases) * columns + column / phases);
     }
+  // One row of all, where its gaps are smaller than what is left of the last vector of each row.
+  const std::int64_t vector = l.target().vector;
+  if (columns >= vector && columns < rounded_up(out[3], vector) * vector) {
+    s.padded_width = columns;
+    s.width = (out[2] - 1) * columns + out[3];
+    s.rows = 1;
+  }
   return s;
 }
 
@@ -152,6 +163,8 @@ void lower_convolution(Lowering& l, const Node& node, const Conv& op) {
                                         op.residual_first,
                                         op.residual_enlarged ? residual.shape[3] : 0,
                                         s.width,
+                                        s.padded_width,
+                                        y.shape[3],
                                         units_per_row,
                                         units,
                                         inputs,

@@ -147,6 +147,19 @@ void lower_softmax(Lowering& l, const Node& node, const Softmax& op) {
            {x, y, l.table(loops.table), loops.rank, length});
     return;
   }
+  const std::int64_t vector = l.target().vector;
+  const auto last = static_cast<std::size_t>(loops.rank);
+  if (loops.table[2 * last - 1] == 1 && loops.table[3 * last - 1] == 1 && loops.inner >= vector &&
+      !op.log) {
+    l.step({"nn_reduce",
+            "softmax_columns",
+            {(loops.inner + vector - 1) / vector, loops.outer},
+            Lowering::Items::tiles},
+           y,
+           {x, y, l.table(loops.table), loops.rank, loops.inner, length, x.strides[axis],
+            y.strides[axis]});
+    return;
+  }
   l.step({"nn_reduce", "softmax", {rows}, Lowering::Items::elements}, y,
          {x, y, l.table(loops.table), loops.rank, length, x.strides[axis], y.strides[axis], op.log,
           rows});

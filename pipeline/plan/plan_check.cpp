@@ -174,6 +174,19 @@ void softmax_rows(Arguments& a) {
   a.writes(y, strided(t, 0, kept, 1).along(length, 1));
 }
 
+void softmax_columns(Arguments& a) {
+  const Operand x = a.operand(), y = a.operand();
+  const IntTable t = a.table();
+  const std::int64_t kept = a.integer(1, kMost), columns = a.positive(), length = a.positive(),
+                     x_step = a.integer(), y_step = a.integer();
+  bounded_product({a.items(0), a.option("VEC", 16)});
+  bounded_product({a.items(1), columns});
+  if (columns != t[kept - 1] || t[2 * kept - 1] != 1 || t[3 * kept - 1] != 1)
+    throw std::invalid_argument("its table is not one of columns");
+  a.reads(x, strided(t, 0, kept, 0).along(length, x_step));
+  a.writes(y, strided(t, 0, kept, 1).along(length, y_step));
+}
+
 void top_k(Arguments& a) {
   const Operand x = a.operand(), values = a.operand(), places = a.operand();
   const std::int64_t length = a.positive(), inner = a.positive(), k = a.positive();
@@ -290,22 +303,23 @@ void prepare(Arguments& a) {
   const std::int64_t x_image = a.integer(), x_plane = a.integer(), x_row = a.integer(),
                      height = a.positive(), width = a.positive();
   const Operand y = a.operand();
-  const std::int64_t channels = a.positive(), rows = a.positive(), phases = a.positive(),
-                     columns = a.positive();
+  const std::int64_t channels = a.positive(), row_phases = a.positive(), phases = a.positive(),
+                     rows = a.positive(), columns = a.positive();
   for (int i = 0; i < 2; ++i) a.integer(-kPadding, kPadding);
   bounded_product({columns, phases});
+  bounded_product({rows, row_phases});
   a.reads(x, Reach()
                  .along(a.items(2), x_image)
                  .along(a.items(1), x_plane)
                  .along(height, x_row)
                  .along(width, 1));
-  const std::int64_t row = bounded_product({phases, columns});
-  const std::int64_t plane = bounded_product({rows, row});
+  const std::int64_t lines = bounded_product({row_phases, phases, rows});
+  const std::int64_t plane = bounded_product({lines, columns});
+  if (a.items(0) > lines) throw std::invalid_argument("it has more rows than its planes");
   a.writes(y, Reach()
                   .along(a.items(2), bounded_product({channels, plane}))
                   .along(a.items(1), plane)
-                  .along(divided_up(a.items(0), phases), row)
-                  .along(row, 1));
+                  .along(plane, 1));
 }
 
 void convolution(Arguments& a, bool depthwise) {
@@ -321,8 +335,9 @@ void convolution(Arguments& a, bool depthwise) {
   const bool has_residual = a.flag();
   a.skip_integers(1);
   const std::int64_t enlarged_width = a.integer(0);
-  const std::int64_t width = a.positive(), units_per_row = a.positive(), units = a.positive(),
-                     inputs = a.positive(), outputs = a.positive(), groups = a.positive();
+  const std::int64_t width = a.positive(), padded_width = a.integer(0), out_width = a.positive(),
+                     units_per_row = a.positive(), units = a.positive(), inputs = a.positive(),
+                     outputs = a.positive(), groups = a.positive();
   a.skip_integers(1);
   a.real(), a.real();
   const bool blocks_first = !depthwise && a.flag();
@@ -347,21 +362,21 @@ void convolution(Arguments& a, bool depthwise) {
   const std::int64_t packed = depthwise ? channels : bounded_product({groups, blocks, block});
   a.reads(bias, Reach().along(packed, 1));
   a.reads(weights, Reach().along(bounded_product({packed, depthwise ? 1 : inputs, tap_count}), 1));
+  if (padded_width && (padded_width < a.option("VEC", 16) || padded_width < out_width))
+    throw std::invalid_argument("its rows are wider than their input");
+  const std::int64_t places = bounded_product({rows, width});
+  const std::int64_t last =
+      padded_width ? (places - 1) / padded_width * out_width + std::min(out_width, places) : places;
   const auto image = [&](std::int64_t image_step, std::int64_t plane_step) {
-    return Reach()
-        .along(images, image_step)
-        .along(channels, plane_step)
-        .along(rows, width)
-        .along(width, 1);
+    return Reach().along(images, image_step).along(channels, plane_step).along(last, 1);
   };
   if (has_residual && enlarged_width) {
     // A quarter of the output's pixels, by whole rows.
-    const std::int64_t pixels = bounded_product({rows, width});
     a.reads(residual,
             Reach()
                 .along(images, residual_image)
                 .along(channels, residual_plane)
-                .along(divided_up(pixels, bounded_product({4, enlarged_width})), enlarged_width)
+                .along(divided_up(last, bounded_product({4, enlarged_width})), enlarged_width)
                 .along(enlarged_width, 1));
   } else if (has_residual) {
     a.reads(residual, image(residual_image, residual_plane));
@@ -419,6 +434,7 @@ const std::map<std::string, Check, std::less<>>& checks() {
       {"nn_reduce/arg_extreme", arg_extreme},
       {"nn_reduce/softmax", softmax},
       {"nn_reduce/softmax_rows", softmax_rows},
+      {"nn_reduce/softmax_columns", softmax_columns},
       {"nn_reduce/top_k", top_k},
       {"nn_window/max_pool", max_pool},
       {"nn_window/average_pool", average_pool},

@@ -122,6 +122,26 @@ TEST(Conv, FusesActivationAndResidual) {
   for (const auto& layer : report.layers) EXPECT_EQ(layer.variant.substr(0, 8), "nn_conv/");
 }
 
+// Rows that leave much of their last vector empty are one row together with their padding.
+TEST(Conv, WastesLittleOfNarrowRows) {
+  Random r(4);
+  for (const std::int64_t stride : {1, 2}) {
+    const Case c{1,      8,           8, 1, 20 * stride, 20 * stride, {3, 3}, {stride, stride},
+                 {1, 1}, {1, 1, 1, 1}};
+    const Operands o(c, r);
+    Cases cases;
+    cases.model.output(add_conv(cases, c, cases.input(o.x), o.w, o.bias));
+    compile::Options options;
+    options.target = "cpu";
+    const Plan plan =
+        Plan::from_bytes(compile::compile_bytes(cases.model.bytes(), "test.onnx", options));
+    const auto& step = plan.steps().back();
+    ASSERT_EQ(step.kernel, "conv");
+    // Tiles of 3 vectors of 16 over rows of 22 or 21; 20 rows by themselves would be 14.
+    EXPECT_EQ(step.global[0] * step.global[1] * step.global[2], stride == 1 ? 10u : 9u);
+  }
+}
+
 TEST(Conv, FoldsScaleShiftAndNormalisation) {
   Random r(3);
   const Case c{1, 3, 5, 1, 9, 20, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}};

@@ -265,6 +265,25 @@ TEST(Softmax, TakesEveryAxis) {
   cases.check();
 }
 
+// The distances of a head: a softmax beside a transpose goes by columns, straight into what the
+// convolution reads.
+TEST(Softmax, GoesByColumnsWhereTheyLieTogether) {
+  Random r(9);
+  Cases cases;
+  const std::string x = cases.input(r.tensor({1, 4, 16, 40}));
+  const std::string bins = cases.node("Transpose", {x});
+  cases.model.set("perm", Shape{0, 3, 1, 2});
+  const std::string soft = cases.node("Softmax", {bins});
+  cases.model.set("axis", 3);
+  const std::string turned = cases.node("Transpose", {soft});
+  cases.model.set("perm", Shape{0, 3, 2, 1});
+  cases.model.output(cases.node("Conv", {turned, cases.weights(r.tensor({1, 16, 1, 1}))}));
+  const Plan plan = compiled(cases.model);
+  ASSERT_EQ(plan.steps().size(), 2u);
+  EXPECT_EQ(plan.steps()[0].kernel, "softmax_columns");
+  EXPECT_EQ(plan.steps()[1].kernel, "conv_1x1");
+}
+
 TEST(Reduce, TakesAnyAxes) {
   Random r(8);
   Cases cases;
