@@ -22,9 +22,23 @@ namespace {
 // Kernels read whole vectors: up to this many bytes past the end of a tensor.
 constexpr std::size_t kReadSlack = 256;
 
+std::size_t element_bytes(const Plan::Tensor& t) {
+  return t.element == Plan::Element::f16 ? 2 : 4;
+}
+
 std::size_t buffer_bytes(const Plan::Tensor& t) {
-  return static_cast<std::size_t>(t.extent()) * (t.element == Plan::Element::f16 ? 2 : 4) +
-         kReadSlack;
+  return static_cast<std::size_t>(t.extent()) * element_bytes(t) + kReadSlack;
+}
+
+// Where the i-th of a tensor's dense values lies, in elements from its first one.
+std::size_t place(const Plan::Tensor& t, std::size_t i) {
+  std::size_t at = 0;
+  for (std::size_t d = t.shape.size(); d-- > 0;) {
+    const auto size = static_cast<std::size_t>(t.shape[d]);
+    at += i % size * static_cast<std::size_t>(t.strides[d]);
+    i /= size;
+  }
+  return at;
 }
 
 struct BoundStep {
@@ -63,6 +77,23 @@ struct PlanRunner::State {
         break;
     }
     return arena.buffer;
+  }
+
+  const Plan::Tensor& named(std::string_view name) const {
+    const auto& tensors = plan.tensors();
+    const auto found =
+        std::find_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.name == name; });
+    if (found == tensors.end())
+      throw std::invalid_argument(plan.name() + ": no tensor " + std::string(name));
+    return *found;
+  }
+
+  // From the tensor's first element to its last.
+  std::vector<std::byte> bytes(const Plan::Tensor& t) const {
+    std::vector<std::byte> bytes(t.extent() * element_bytes(t));
+    queue.enqueueReadBuffer(buffer(t), CL_TRUE, t.offset * element_bytes(t), bytes.size(),
+                            bytes.data());
+    return bytes;
   }
 
   BoundStep bound(const Plan::Step& step, const cl::Program& program) const {
@@ -176,33 +207,35 @@ std::size_t PlanRunner::device_bytes(const Plan& plan) {
 }
 
 std::vector<float> PlanRunner::read(std::string_view name) const {
-  const auto& tensors = state_->plan.tensors();
-  const auto found =
-      std::find_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.name == name; });
-  if (found == tensors.end())
-    throw std::invalid_argument(state_->plan.name() + ": no tensor " + std::string(name));
-  const bool half = found->element == Plan::Element::f16;
-  const std::size_t element_bytes = half ? 2 : 4;
-  std::vector<std::byte> bytes(found->extent() * element_bytes);
-  state_->queue.enqueueReadBuffer(state_->buffer(*found), CL_TRUE, found->offset * element_bytes,
-                                  bytes.size(), bytes.data());
-  std::vector<float> dense(static_cast<std::size_t>(found->count()));
+  const Plan::Tensor& t = state_->named(name);
+  const auto bytes = state_->bytes(t);
+  std::vector<float> dense(static_cast<std::size_t>(t.count()));
   for (std::size_t i = 0; i < dense.size(); ++i) {
-    std::size_t rest = i, at = 0;
-    for (std::size_t d = found->shape.size(); d-- > 0;) {
-      const auto size = static_cast<std::size_t>(found->shape[d]);
-      at += rest % size * static_cast<std::size_t>(found->strides[d]);
-      rest /= size;
-    }
-    if (half) {
+    const std::byte* from = bytes.data() + place(t, i) * element_bytes(t);
+    if (t.element == Plan::Element::f16) {
       std::uint16_t bits;
-      std::memcpy(&bits, bytes.data() + at * 2, 2);
+      std::memcpy(&bits, from, 2);
       dense[i] = float_of_half(bits);
     } else {
-      std::memcpy(&dense[i], bytes.data() + at * 4, 4);
+      std::memcpy(&dense[i], from, 4);
     }
   }
   return dense;
+}
+
+void PlanRunner::write(std::string_view name, const std::vector<float>& values) {
+  const Plan::Tensor& t = state_->named(name);
+  auto bytes = state_->bytes(t);  // what lies between its elements stays
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    std::byte* to = bytes.data() + place(t, i) * element_bytes(t);
+    const std::uint16_t bits = half_of(values[i]);
+    if (t.element == Plan::Element::f16)
+      std::memcpy(to, &bits, 2);
+    else
+      std::memcpy(to, &values[i], 4);
+  }
+  state_->queue.enqueueWriteBuffer(state_->buffer(t), CL_TRUE, t.offset * element_bytes(t),
+                                   bytes.size(), bytes.data());
 }
 
 const std::vector<std::string>& PlanRunner::options() const {
@@ -251,6 +284,12 @@ Status PlanRunner::compute(const gpu::Wait& wait, cl::Event* done) noexcept {
     first = {};
   }
   return Status::ok;
+}
+
+Status PlanRunner::compute_step(std::size_t step) noexcept {
+  const BoundStep& s = state_->steps[step];
+  return gpu::launch(state_->queue, s.kernel, s.global, s.driver_chooses_local ? nullptr : &s.local,
+                     {}, nullptr);
 }
 
 Status PlanRunner::run(const gpu::Wait& wait, cl::Event* done) noexcept {

@@ -44,6 +44,9 @@ class PlanRunner {
   // Throws std::invalid_argument where the plan has no such tensor. Tensors of the arena are whole
   // after run() only in a plan that was compiled with all tensors kept.
   std::vector<float> read(std::string_view name) const;
+  // The other way, as the tensor's element holds the values: with compute_step(), a layer can be given
+  // inputs that are not those which the layers before it made.
+  void write(std::string_view name, const std::vector<float>& values);
 
   // Enqueues the whole network, outputs included (gpu::download). The queue's thread, after seal();
   // does not wait. Inputs are read from their device buffers: a kernel has written them, or the host
@@ -51,6 +54,9 @@ class PlanRunner {
   Status run(const gpu::Wait& wait, cl::Event* done) noexcept;
   // The same, with the outputs left on the device.
   Status compute(const gpu::Wait& wait, cl::Event* done) noexcept;
+
+  // One of the plan's steps alone: for tests and diagnosis.
+  Status compute_step(std::size_t step) noexcept;
 
   // The outputs as they are now, to the host.
   Status fetch(const gpu::Wait& wait, cl::Event* done) noexcept;
