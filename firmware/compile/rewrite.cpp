@@ -157,10 +157,10 @@ class Splitter {
     }
     const Shape s = shape(part.small);
     const int sums = new_value({s[0], outputs, s[2], s[3]});
-    const Node before{reader.layer,
-                      Conv{},
-                      {part.small, constant(std::move(mine)), reader.inputs[2], kAbsent},
-                      {sums}};
+    Node before{reader.layer,
+                Conv{},
+                {part.small, constant(std::move(mine)), reader.inputs[2], kAbsent},
+                {sums}};
     auto& op = std::get<Conv>(reader.operation);
     op.residual_first = op.residual_enlarged = true;
     reader.inputs = {part.rest, constant(std::move(others)), kAbsent, sums};

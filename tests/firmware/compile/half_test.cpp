@@ -72,10 +72,8 @@ class HalfNetwork {
     options.keep_all_tensors = true;
     if (network.size) options.width = options.height = network.size;
     options.batch = 1;
-    std::ifstream in(network.file, std::ios::binary);
-    const std::string onnx((std::istreambuf_iterator<char>(in)), {});
     return Plan::from_bytes(compile::compile_bytes(
-        std::as_bytes(std::span(onnx)), network.file.filename().string(), options, report));
+        file_bytes(network.file.string()), network.file.filename().string(), options, report));
   }
 
   std::set<std::string> tensors_of(const Plan::Step& step) const {

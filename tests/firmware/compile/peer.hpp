@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "bench/detect/file_bytes.hpp"
 #include "tests/firmware/compile/onnx_model.hpp"
 #include "tests/paths.hpp"
 

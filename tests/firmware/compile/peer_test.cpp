@@ -11,14 +11,6 @@
 namespace gantry::compile_test {
 namespace {
 
-std::vector<std::byte> file_bytes(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  const std::string s((std::istreambuf_iterator<char>(in)), {});
-  std::vector<std::byte> bytes(s.size());
-  std::memcpy(bytes.data(), s.data(), s.size());
-  return bytes;
-}
-
 struct Network {
   const char* file;
   float scale;  // inputs are 0 … scale
@@ -36,7 +28,7 @@ void compare_network(const Network& network, bool every_layer, bool fuse) {
   options.keep_all_tensors = every_layer;
   options.fuse = fuse;
   options.target = device().info().kind == gpu::Kind::gpu ? "gpu" : "cpu";
-  const auto bytes = file_bytes(path);
+  const auto bytes = file_bytes(path.string());
   const Plan plan = Plan::from_bytes(compile::compile_bytes(bytes, path.string(), options));
   auto queue = device().make_queue();
   PlanRunner runner(device(), plan, queue);
