@@ -40,6 +40,12 @@ struct Times {
     std::ranges::sort(v);
     return v.empty() ? 0 : v[v.size() / 2];
   }
+  // The middle half of them.
+  std::string spread() const {
+    std::vector<double> v = wall;
+    std::ranges::sort(v);
+    return v.empty() ? "" : fmt::format("{:.2f}–{:.2f}", v[v.size() / 4], v[v.size() * 3 / 4]);
+  }
   double wall_median() const { return median(wall); }
   double cpu_median() const { return median(cpu); }
 };
@@ -146,13 +152,13 @@ void bench(gpu::Device& device, const Work& work, const fs::path& scratch,
   }
   std::printf("%s, input %s, %.2f GMAC, %d threads\n", report.model.c_str(),
               report.inputs[0].c_str(), static_cast<double>(report.macs) / 1e9, threads);
-  std::printf("  %-44s %8.2f ms, %8.2f ms of CPU, %6.1f GFLOP/s\n", "this engine",
-              ours.wall_median(), ours.cpu_median(),
+  std::printf("  %-44s %8.2f ms (%s), %8.2f ms of CPU, %6.1f GFLOP/s\n", "this engine",
+              ours.wall_median(), ours.spread().c_str(), ours.cpu_median(),
               2e-6 * static_cast<double>(report.macs) / ours.wall_median());
   if (peer) {
     const PlanTensor& out = runner.outputs()[0];
-    std::printf("  %-44s %8.2f ms, %8.2f ms of CPU\n", "onnxruntime", theirs.wall_median(),
-                theirs.cpu_median());
+    std::printf("  %-44s %8.2f ms (%s), %8.2f ms of CPU\n", "onnxruntime", theirs.wall_median(),
+                theirs.spread().c_str(), theirs.cpu_median());
     std::printf("  %-44s %8.2f, of CPU time %.2f; outputs differ by %.1e\n", "ratio of medians",
                 ours.wall_median() / theirs.wall_median(), ours.cpu_median() / theirs.cpu_median(),
                 difference(reinterpret_cast<const float*>(out.memory.host), other,
