@@ -22,6 +22,11 @@ constexpr double kElsewhere = 3 * kDegree;  // from the path: there the ball wou
 constexpr double kAtOnce_s = 0.2;           // shorter ways say no more than their ends
 constexpr double kNoRival = 12;             // a lead that leaves no doubt
 constexpr double kTrusted = 0.04;           // sights below are not used
+constexpr double kSurely = 0.5;             // and those from here on are of the ball;
+constexpr double kContradicts = 0.2;        // these say that it was played meanwhile
+constexpr double kMayLie_s = 5;             // for so long it may still be there
+constexpr double kLaySurely_s = 1;          // what had not moved for so long lay there
+constexpr double kPlayed = 15;              // m/s: from there it takes its time to the next sight
 
 // That the ball is near a place, radians, that it may be astray from by so many metres.
 double sureness(double metres, double range) {
@@ -231,19 +236,47 @@ BallState BallTracker::at(std::int64_t t) const noexcept {
   const auto mix = [&](double x, double y) { return x + share * (y - x); };
   s.yaw = mix(from.yaw, to.yaw), s.pitch = mix(from.pitch, to.pitch);
   s.yaw_speed = straight_yaw, s.pitch_speed = straight_pitch;
-  // A cubic that leaves as the ball came, and arrives as it goes on.
-  const double leaves = kKept * past * (1 - share) * (1 - share), arrives = -ahead * share * share;
-  if (double yaw, pitch; speed_around(before, -1, yaw, pitch))
-    s.yaw += leaves * (yaw - straight_yaw), s.pitch += leaves * (pitch - straight_pitch);
-  if (double yaw, pitch; speed_around(next, 1, yaw, pitch))
-    s.yaw += arrives * (yaw - straight_yaw), s.pitch += arrives * (pitch - straight_pitch);
-  s.diameter = mix(from.diameter, to.diameter);
-  s.track = std::min(a.trust, b.trust);
   const double range = std::min(from.range, to.range);
   const double way = range * distance_between(from.yaw, from.pitch, to.yaw, to.pitch);
-  const double astray = from.lies && way < kLay ? kAstrayLying : kAstray;
+  const bool stays = from.lies && way < kLay;
+  if (!stays) {
+    // A cubic that leaves as the ball came, and arrives as it goes on.
+    const double leaves = kKept * past * (1 - share) * (1 - share),
+                 arrives = -ahead * share * share;
+    if (double yaw, pitch; !from.lies && speed_around(before, -1, yaw, pitch))
+      s.yaw += leaves * (yaw - straight_yaw), s.pitch += leaves * (pitch - straight_pitch);
+    if (double yaw, pitch; speed_around(next, 1, yaw, pitch))
+      s.yaw += arrives * (yaw - straight_yaw), s.pitch += arrives * (pitch - straight_pitch);
+  }
+  s.diameter = mix(from.diameter, to.diameter);
+  s.track = std::min(a.trust, b.trust);
+  const double astray = stays ? kAstrayLying : kAstray;
   s.confidence = s.track * sureness(astray * past * ahead / gap, range);
   s.interpolated = past > 0;
+  return s;
+}
+
+LastSight BallTracker::last_sight(std::int64_t t) const noexcept {
+  const auto sure = [&](std::int64_t n, double trust) {
+    return instant(n).chosen >= 0 && instant(n).trust >= trust;
+  };
+  const std::int64_t after = first_after(t);
+  std::int64_t before = after - 1, next = after;
+  while (before >= first_ && !sure(before, kSurely)) --before;
+  while (next < end_ && !sure(next, kContradicts)) ++next;
+  if (before < first_) return {};
+  const Instant& a = instant(before);
+  const Node& from = a.nodes[a.chosen];
+  if (seconds_of(t - a.capture_ns) > kMayLie_s) return {};
+  const Instant& b = instant(std::min(next, end_ - 1));
+  LastSight s{true, false, from.yaw, from.pitch, seconds_of(b.capture_ns - a.capture_ns)};
+  s.lay = from.lies && seconds_of(a.capture_ns - from.still_since_ns) > kLaySurely_s;
+  if (next < end_) {
+    const Node& to = b.nodes[b.chosen];
+    const double way =
+        std::min(from.range, to.range) * distance_between(from.yaw, from.pitch, to.yaw, to.pitch);
+    s.known = seconds_of(b.capture_ns - t) >= way / kPlayed;
+  }
   return s;
 }
 

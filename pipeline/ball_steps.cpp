@@ -27,6 +27,10 @@ constexpr double kAfterLongGap = 4;   // of a way that nothing is known of
 constexpr double kSmooth = 3;         // a step costs no more within a chain
 constexpr double kSmooth_s = 0.8;  // the longest gap over which motion without a touch is believed
 constexpr double kVague = 0.12;
+constexpr double kFlightSpeed = 20;  // m/s, of the ball towards the camera or away from it
+constexpr double kSizeError = 0.2;   // of a distance that is told by a size, in its own terms
+// Metres: what comes so near to what lies may be mixed up with it.
+constexpr double kTouchLying = 0.8;
 constexpr double kLies_s = 0.8;  // what has not moved for so long lies
 constexpr double kMoved = 1.2;   // metres
 constexpr int kDense = 24;       // instants; of those before only every third is looked at
@@ -46,10 +50,14 @@ bool BallTracker::step_between(const Node& from, const Node& to, double dt,
   const double way = range * std::sqrt(across * across + up * up), error = range * sight_error_;
   const double reach = config_.fastest * dt + 2 * error + 0.5;
   if (way > reach) return false;
+  const double deeper =
+      std::abs(to.range - from.range) - kFlightSpeed * dt;  // than it flies in this time
+  const double sizes = std::max(0.0, deeper) / (kSizeError * range);
+  const double depth = 0.5 * sizes * sizes;
   const double speed = std::max(0.0, way - error) / dt / kKickSpeed;
   const double area = kKickSpeed * dt / error;
   const double far = std::clamp((from.alone - kTouch) / kTouch, 0.0, 1.0);
-  step.cost = kKick + kNobody * far + kAim * std::log1p(area * area) + 0.5 * speed * speed;
+  step.cost = kKick + kNobody * far + kAim * std::log1p(area * area) + 0.5 * speed * speed + depth;
   step.smooth = false, step.vague = 0;
   const double still = sight_error_ * sight_error_ * 2;
   if (from.lies) {
@@ -71,7 +79,7 @@ bool BallTracker::step_between(const Node& from, const Node& to, double dt,
   const double variance = still + sway * sway + drift * drift + turn * turn;
   const double off = std::min(rolled * rolled, flown * flown) + ahead_yaw * ahead_yaw;
   const double vague = std::log(variance / still);
-  const double smooth = 0.5 * off / variance + kVague * vague;
+  const double smooth = 0.5 * off / variance + kVague * vague + depth;
   if (smooth <= step.cost) step = {smooth, true, vague};
   return true;
 }
@@ -164,7 +172,8 @@ double BallTracker::cut(const Node& from, const Node& to) const noexcept {
     if (sights == 0) return 0.0;
     if (next_instant >= first_) {
       const Node& next = instant(next_instant).nodes[next_node];
-      if (next.range * distance_between(next.yaw, next.pitch, here.yaw, here.pitch) < kTouch)
+      if (next.range * distance_between(next.yaw, next.pitch, here.yaw, here.pitch) <
+          (next.lies ? kTouchLying : kTouch))
         return 0.0;
     }
     return std::min(kMostElsewhere, kElsewhere * evidence_ * sights);

@@ -36,6 +36,14 @@ struct BallTrackerConfig {
   double longest_gap_s = 3;  // steps over a longer one know nothing of where it went
 };
 
+// Where the ball was last surely seen; radians.
+struct LastSight {
+  bool known = false;  // false: nothing below means anything
+  bool lay = false;    // it was at rest then
+  double yaw = 0, pitch = 0;
+  double gap_s = 0;  // from then to its next sure sight, or to the newest analysis
+};
+
 class BallTracker {
  public:
   static constexpr std::size_t kInstants = 1024;  // 34 s at 30 analyses a second
@@ -53,6 +61,8 @@ class BallTracker {
 
   // The ball at any instant, between or shortly beyond its sights.
   BallState at(std::int64_t instant_ns) const noexcept;
+  // Its last sure sight before that instant, as long as it may still be there.
+  LastSight last_sight(std::int64_t instant_ns) const noexcept;
 
  private:
   // From an earlier node.

@@ -19,7 +19,12 @@ constexpr double kZoneWeight = 3, kLeastTrust = 0.12,
                  kBlindTrust = 0.35;                  // weights of a plan's targets
 constexpr double kDoubtful = 0.01, kFollowed = 0.08;  // trust in a track that has no, and all, say
 constexpr double kStill = 0.5;                        // m/s: below, the ball lies, and is kept
-constexpr double kWithin = 0.9;                       // of the view, until it is played
+constexpr double kWithin = 0.97, kLyingBound = 1000;  // within this part of the view;
+constexpr double kShortGap_s = 0.6;                   // so nearly seen all the time
+// Where the ball may be as well is shown too if it is not farther from the aim, in yaw: after it lay
+// there, and in a gap of so many seconds; the aim may go out of the view by this part of its reach.
+constexpr double kBothLaid = radians(40), kBoth = radians(30), kLongGap_s = 3;
+constexpr double kBothAside = 1.2, kBothWithin = 0.93, kBothBound = 60, kBothRoom = 1.2;
 constexpr double kAnywhere = 1e9;
 constexpr double kBend_s = 1.2;  // from both sights; from there on the players tell more of the way
 constexpr double kZoomCalm = 2;  // the zoom's smoothing to that of the aim
@@ -108,6 +113,29 @@ double FollowDirector::share_of(const BallState& ball, std::int64_t t) const noe
   return smoothstep(kDoubtful, kFollowed, ball.track) * (1 - smoothstep(from, to, unseen_s));
 }
 
+// What lies is shown until it is played; what lay when it was last seen, and what has not been seen
+// for long, as long as it may still be there and the view can show it together with the aim.
+FollowDirector::Hold FollowDirector::hold_of(const Place& p, const BallState& ball) const noexcept {
+  const double lying = kWithin * p.field_of_view / 2;
+  if (p.last.known && p.last.lay && p.last.gap_s < kShortGap_s)
+    return {p.last.yaw, p.last.pitch, lying, kLyingBound};
+  if (p.lies) return {ball.yaw, ball.pitch, lying, kLyingBound};
+  const double widest =
+      std::max(p.field_of_view, std::min(config_.wide, widest_at(p.yaw, p.pitch)));
+  const double reach = kBothWithin * widest / 2, off = std::abs(p.last.yaw - p.yaw);
+  const double most = p.last.lay ? kBothLaid : p.last.gap_s >= kLongGap_s ? kBoth : 0;
+  if (!p.last.known || off > std::min(most, kBothAside * reach)) return {0, 0, kAnywhere, 0};
+  return {p.last.yaw, p.last.pitch, reach, kBothBound};
+}
+
+// The view of the planned aim that shows a place.
+double FollowDirector::view_to_show(std::size_t step, double yaw, double pitch,
+                                    double room) const noexcept {
+  const double across = std::abs(yaw_.path()[step].place - yaw),
+               down = std::abs(pitch_.path()[step].place - pitch) / limits_.aspect();
+  return std::min(config_.wide, 2 * room * std::max(across, down));
+}
+
 FollowDirector::Place FollowDirector::place_at(std::int64_t t) const noexcept {
   BallState ball = window_.ball_at(t);
   const PlayersState players = window_.players_at(t);
@@ -120,9 +148,10 @@ FollowDirector::Place FollowDirector::place_at(std::int64_t t) const noexcept {
   const double view = mix(mix(config_.wide, of_players, players.trust), view_of(ball), share);
   p.field_of_view = std::min(view, std::max(config_.narrow, widest_at(p.yaw, p.pitch)));
   p.ball_share = share;
-  p.ball_yaw = ball.yaw, p.ball_pitch = ball.pitch;
   const double speed = std::hypot(ball.yaw_speed * std::cos(ball.pitch), ball.pitch_speed);
   p.lies = share * ball.confidence >= 0.5 && speed * ground_.range(ball.pitch) < kStill;
+  p.last = window_.last_sight(t);
+  p.hold = hold_of(p, ball);
   p.trust = std::max(kLeastTrust, share * mix(kBlindTrust, 1, ball.confidence));
   const CameraPose fitting = limits_.clamp({p.yaw, p.pitch, p.field_of_view});
   p.yaw = fitting.yaw, p.pitch = fitting.pitch, p.field_of_view = fitting.field_of_view;
@@ -145,30 +174,39 @@ Axes FollowDirector::plan(std::size_t steps) noexcept {
   Axes jerk{};
   const double slack = config_.slack;
   const auto plan_aim = [&](PathPlanner& planner, std::size_t axis, double Place::*value,
-                            double Place::*ball, double across) {
+                            double Hold::*held, double across) {
     for (std::size_t k = 0; k < steps; ++k) {
       const Place& p = places_[k];
-      const double reach = p.lies ? across * p.field_of_view / 2 : kAnywhere;
-      targets_[k] = {
-          p.*value,        0.25 * p.trust, slack * p.field_of_view, kZoneWeight * p.trust,
-          p.*ball - reach, p.*ball + reach};
+      const double reach = across * p.hold.reach;
+      targets_[k] = {p.*value,
+                     0.25 * p.trust,
+                     slack * p.field_of_view,
+                     kZoneWeight * p.trust,
+                     p.hold.*held - reach,
+                     p.hold.*held + reach,
+                     p.hold.bound};
     }
     jerk[axis] =
         planner.plan(motion_.axis(axis), {targets_.data(), steps}, effort, motion_.limits(axis));
   };
-  plan_aim(yaw_, 0, &Place::yaw, &Place::ball_yaw, kWithin);
-  plan_aim(pitch_, 1, &Place::pitch, &Place::ball_pitch, kWithin * limits_.aspect());
+  plan_aim(yaw_, 0, &Place::yaw, &Hold::yaw, 1);
+  plan_aim(pitch_, 1, &Place::pitch, &Hold::pitch, limits_.aspect());
+  jerk[2] = plan_zoom(steps);
+  return jerk;
+}
+
+// Wide enough for what the aim, as it is planned, is off.
+double FollowDirector::plan_zoom(std::size_t steps) noexcept {
   for (std::size_t k = 0; k < steps; ++k) {
     const Place& p = places_[k];
-    const double off = std::max(std::abs(yaw_.path()[k].place - p.yaw),
-                                std::abs(pitch_.path()[k].place - p.pitch) / limits_.aspect());
-    const double held = std::min(config_.wide, 2 * kRoom * off * p.ball_share);
+    double held = p.ball_share * view_to_show(k, p.yaw, p.pitch, kRoom);
+    if (p.last.known && !p.lies)
+      held = std::max(held, view_to_show(k, p.last.yaw, p.last.pitch, kBothRoom));
     const double widest = p.lies ? std::max(p.field_of_view, held) : config_.wide;
     targets_[k] = {std::max(p.field_of_view, held), 1, 0, 0, held, widest};
   }
-  jerk[2] = zoom_.plan(motion_.axis(2), {targets_.data(), steps},
-                       effort_for(kZoomCalm * config_.smoothing_s), motion_.limits(2));
-  return jerk;
+  return zoom_.plan(motion_.axis(2), {targets_.data(), steps},
+                    effort_for(kZoomCalm * config_.smoothing_s), motion_.limits(2));
 }
 
 void FollowDirector::move_to(std::int64_t capture_ns) noexcept {

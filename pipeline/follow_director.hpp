@@ -21,11 +21,18 @@ class FollowDirector final : public Director {
   const Decision& decide(std::int64_t capture_ns) noexcept override;
 
  private:
+  // A place that the view must show.
+  struct Hold {
+    double yaw, pitch;
+    double reach;  // of the view's centre from it: in yaw, and by the aspect in pitch
+    double bound;  // weight of what is beyond
+  };
   struct Place {
     double yaw, pitch, field_of_view;
     double ball_share, trust;  // trust: in the place, whatever it is made of
-    double ball_yaw, ball_pitch;
-    bool lies;  // the ball, surely
+    bool lies;                 // the ball, surely
+    LastSight last;            // and where else it may be
+    Hold hold;
   };
   static constexpr std::size_t kSteps = PathPlanner::kSteps;
   static constexpr std::size_t kColumns = 128, kRows = 32;  // cells of the table of widest views
@@ -34,9 +41,12 @@ class FollowDirector final : public Director {
   double share_of(const BallState& ball, std::int64_t instant_ns) const noexcept;
   void bend(BallState& ball, const PlayersState& players, std::int64_t instant_ns) const noexcept;
   double view_of(const BallState& ball) const noexcept;
+  Hold hold_of(const Place& place, const BallState& ball) const noexcept;
+  double view_to_show(std::size_t step, double yaw, double pitch, double room) const noexcept;
   double widest_at(double yaw, double pitch) const noexcept;
   std::size_t look_ahead(std::int64_t now_ns) noexcept;
   Axes plan(std::size_t steps) noexcept;
+  double plan_zoom(std::size_t steps) noexcept;
   void move_to(std::int64_t capture_ns) noexcept;
   void explain(std::int64_t capture_ns) noexcept;
 

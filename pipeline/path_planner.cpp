@@ -7,8 +7,6 @@
 namespace gantry {
 namespace {
 
-constexpr double kBoundWeight = 40;  // of what lies beyond the bounds, to that of the targets' zone
-
 constexpr double kLimitWeight =
     40;  // of a speed beyond its limit; to that of the effort, of an acceleration
 
@@ -33,7 +31,7 @@ Pull pull_of(const AxisTarget& t, double x, bool first) {
   }
   if (x > t.place + t.zone) add(t.zone_weight, t.place + t.zone);
   if (x < t.place - t.zone) add(t.zone_weight, t.place - t.zone);
-  const double bound = kBoundWeight * (t.weight + t.zone_weight);
+  const double bound = t.bound * (t.weight + t.zone_weight);
   if (x > t.high) add(bound, t.high);
   if (x < t.low) add(bound, t.low);
   return p;

@@ -2,7 +2,7 @@
 //
 // How: the axis is a triple integrator driven by its jerk, u. Over N steps of kStep_s the plan
 // minimises
-//   Σ  w (x - r)² + W max(0, |x - r| - zone)² + B max(0, low - x, x - high)² + A a² + J u²
+//   Σ  w (x - r)² + W max(0, |x - r| - zone)² + B (w + W) max(0, low - x, x - high)² + A a² + J u²
 // a convex problem with one minimum. The quadratic parts alone are solved exactly, in O(N), by the
 // backward recursion of a linear-quadratic regulator; the one-sided parts are linearised around the
 // last solution and solved again kRounds times (a semi-smooth Newton method). The work is the same
@@ -26,7 +26,8 @@ struct AxisTarget {
   double place = 0;
   double weight = 1;                 // of the distance from it,
   double zone = 0, zone_weight = 0;  // and of the part beyond this distance
-  double low = -1e9, high = 1e9;     // the place must lie between
+  double low = -1e9, high = 1e9;     // the place must lie between:
+  double bound = 40;                 // B, of what lies beyond
 };
 
 struct Effort {

@@ -30,6 +30,9 @@ class PlayWindow {
   void forget_before(std::int64_t capture_ns) noexcept;
 
   BallState ball_at(std::int64_t instant_ns) const noexcept { return ball_.at(instant_ns); }
+  LastSight last_sight(std::int64_t instant_ns) const noexcept {
+    return ball_.last_sight(instant_ns);
+  }
   PlayersState players_at(std::int64_t instant_ns) const noexcept;
   void tracks_at(std::int64_t instant_ns, Tracks& out) const noexcept;
   // The newest instant observed; INT64_MIN if there is none.

@@ -66,6 +66,31 @@ TEST(EvalDirector, FalseBallsThatMisledItDoSoNoMore) {
   }
 }
 
+// Matches looked at on which a false ball was followed for more than a second: it took over where the
+// ball was not seen, farther away than the ball could have got (330, 11239); it lay where the ball
+// passed (11113); a ball that lay was thought to come back from where it went then (10445).
+TEST(EvalDirector, FalseBallsThatItFollowedItFollowsNoMore) {
+  const EvalFixture fixture;
+  MatchOptions options;
+  options.seconds = 120;
+  for (const std::uint64_t seed : {330, 10445, 11113, 11239}) {
+    options.seed = seed;
+    EXPECT_EQ(fixture.ours(simulate_match(options, fixture.panorama)).false_follows, 0) << seed;
+  }
+}
+
+// And on which a still ball left the view: not seen for seconds before it was played far away (307,
+// 10061, 10409), or beside the mast, where the view rose for what came then (347, 11002).
+TEST(EvalDirector, StillBallsThatItLeftItKeeps) {
+  const EvalFixture fixture;
+  MatchOptions options;
+  options.seconds = 120;
+  for (const std::uint64_t seed : {307, 347, 10061, 10409, 11002}) {
+    options.seed = seed;
+    EXPECT_EQ(fixture.ours(simulate_match(options, fixture.panorama)).still_left, 0) << seed;
+  }
+}
+
 // Every fault at its worst: less is kept in frame, but the camera stays calm.
 TEST(EvalDirector, StaysCalmWhateverTheDetectorDoes) {
   const EvalFixture fixture;

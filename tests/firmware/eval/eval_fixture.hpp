@@ -12,7 +12,7 @@
 
 namespace gantry {
 
-// Seeds 101 to 400 were looked at while the numbers were chosen; those from 2001 on never.
+// Seeds 101 to 400 and 10001 to 12300 were looked at while the numbers were chosen; others never.
 inline constexpr std::uint64_t kProofSeeds = 2001;
 
 struct EvalFixture {
