@@ -27,6 +27,7 @@ constexpr double kAfterLongGap = 4;   // of a way that nothing is known of
 constexpr double kSmooth = 3;         // a step costs no more within a chain
 constexpr double kSmooth_s = 0.8;  // the longest gap over which motion without a touch is believed
 constexpr double kVague = 0.12;
+constexpr double kNever = 1e300;
 constexpr double kFlightSpeed = 20;  // m/s, of the ball towards the camera or away from it
 constexpr double kSizeError = 0.2;   // of a distance that is told by a size, in its own terms
 // Metres: what comes so near to what lies may be mixed up with it.
@@ -42,7 +43,8 @@ double mix(double a, double b, double share) {
 }  // namespace
 
 // From smooth motion, the cheapest of: rolling on; flying on; either with a bounce on the ground.
-bool BallTracker::step_between(const Node& from, const Node& to, double dt,
+// What cannot be wanted is left out before the logarithms, which are never below 0.
+bool BallTracker::step_between(const Node& from, const Node& to, double dt, const Wanted& wanted,
                                Step& step) const noexcept {
   const double c = from.cosine;
   const double across = (to.yaw - from.yaw) * c, up = to.pitch - from.pitch;
@@ -55,16 +57,31 @@ bool BallTracker::step_between(const Node& from, const Node& to, double dt,
   const double sizes = std::max(0.0, deeper) / (kSizeError * range);
   const double depth = 0.5 * sizes * sizes;
   const double speed = std::max(0.0, way - error) / dt / kKickSpeed;
-  const double area = kKickSpeed * dt / error;
   const double far = std::clamp((from.alone - kTouch) / kTouch, 0.0, 1.0);
-  step.cost = kKick + kNobody * far + kAim * std::log1p(area * area) + 0.5 * speed * speed + depth;
-  step.smooth = false, step.vague = 0;
+  const double somebody = kKick + kNobody * far, fast = 0.5 * speed * speed;
   const double still = sight_error_ * sight_error_ * 2;
-  if (from.lies) {
-    const double lies = 0.5 * (across * across + up * up) / still;
-    if (lies <= step.cost) step = {lies, true, 0};
-  }
+  const double lies = from.lies ? 0.5 * (across * across + up * up) / still : kNever;
+  Smooth on;
+  if (dt <= kSmooth_s) on = smooth_between(from, dt, across, up, range);
+  const double smooth_least = std::min(lies, on.off + depth);
+  if (wanted.smooth ? smooth_least >= kSmooth
+                    : wanted.before - (std::min(evidence_ * smooth_least, somebody + fast + depth) +
+                                       wanted.gap) <=
+                          wanted.score)
+    return false;
+  const double area = kKickSpeed * dt / error;
+  step = {somebody + kAim * std::log1p(area * area) + fast + depth, false, 0};
+  if (lies <= step.cost) step = {lies, true, 0};
   if (dt > kSmooth_s) return true;
+  const double vague = std::log(on.variance / still);
+  const double smooth = on.off + kVague * vague + depth;
+  if (smooth <= step.cost) step = {smooth, true, vague};
+  return true;
+}
+
+BallTracker::Smooth BallTracker::smooth_between(const Node& from, double dt, double across,
+                                                double up, double range) const noexcept {
+  const double c = from.cosine;
   const double ahead_yaw = across - from.yaw_speed * c * dt;
   const double rolled = up - from.pitch_speed * dt;
   const double drop = 0.5 * kGravity * dt * dt / range;
@@ -76,12 +93,10 @@ bool BallTracker::step_between(const Node& from, const Node& to, double dt,
   const double turn =
       kTurn * (from.yaw_speed * from.yaw_speed * c * c + from.pitch_speed * from.pitch_speed) * dt *
       dt;
+  const double still = sight_error_ * sight_error_ * 2;
   const double variance = still + sway * sway + drift * drift + turn * turn;
   const double off = std::min(rolled * rolled, flown * flown) + ahead_yaw * ahead_yaw;
-  const double vague = std::log(variance / still);
-  const double smooth = 0.5 * off / variance + kVague * vague + depth;
-  if (smooth <= step.cost) step = {smooth, true, vague};
-  return true;
+  return {0.5 * off / variance, variance};
 }
 
 // The chains that the node goes on most smoothly, the best first.
@@ -106,7 +121,8 @@ BallTracker::Links BallTracker::smoothest(const Node& node, std::int64_t number)
     for (int i = 0; i < then.count; ++i) {
       if (dt > kSmooth_s && !then.nodes[i].lies) continue;
       Step step;
-      if (step_between(then.nodes[i], node, dt, step) && step.smooth && step.cost < kSmooth)
+      if (step_between(then.nodes[i], node, dt, {true, 0, 0, 0}, step) && step.smooth &&
+          step.cost < kSmooth)
         add({step.cost, step.vague, &then.nodes[i], n, i});
     }
   }
@@ -172,7 +188,7 @@ double BallTracker::cut(const Node& from, const Node& to) const noexcept {
     if (sights == 0) return 0.0;
     if (next_instant >= first_) {
       const Node& next = instant(next_instant).nodes[next_node];
-      if (next.range * distance_between(next.yaw, next.pitch, here.yaw, here.pitch) <
+      if (next.range * distance_between(next.yaw, next.pitch, next.cosine, here.yaw, here.pitch) <
           (next.lies ? kTouchLying : kTouch))
         return 0.0;
     }
@@ -220,7 +236,8 @@ void BallTracker::find_ways(Node& node, std::int64_t number) noexcept {
       const Node& other = then.nodes[i];
       if (hopeless(other.before) || (far && (other.sequel > 0 || other.support == 0))) continue;
       Step step{kAfterLongGap, false};
-      if (!far && !step_between(other, node, dt, step)) continue;
+      const Wanted wanted{false, other.before, gap, full ? node.ways[kWays - 1].score : -kNever};
+      if (!far && !step_between(other, node, dt, wanted, step)) continue;
       const double cost = (step.smooth ? evidence_ : 1) * step.cost + gap;
       if (full && other.before - cost <= node.ways[kWays - 1].score) continue;
       add({n, i, cost, other.before - cost - cut(other, node)}, other);

@@ -111,8 +111,8 @@ double BallTracker::metres_to_nearest(const Node& node,
   double nearest = people.empty() ? 0 : 1e9;
   for (const PersonState& p : people) {
     const double feet = p.pitch - p.height / 2;
-    nearest = std::min(nearest,
-                       ground_.range(feet) * distance_between(node.yaw, node.pitch, p.yaw, feet));
+    nearest = std::min(nearest, ground_.range(feet) * distance_between(node.yaw, node.pitch,
+                                                                       node.cosine, p.yaw, feet));
   }
   return nearest;
 }
@@ -127,8 +127,9 @@ void BallTracker::weigh(Node& node, std::int64_t now_ns) const noexcept {
 }
 
 BallTracker::Spot* BallTracker::spot_at(double yaw, double pitch) noexcept {
+  const double cosine = std::cos(pitch);
   for (Spot& s : spots_)
-    if (s.sights > 0 && distance_between(yaw, pitch, s.yaw, s.pitch) < kSpotSize) return &s;
+    if (s.sights > 0 && distance_between(yaw, pitch, cosine, s.yaw, s.pitch) < kSpotSize) return &s;
   return nullptr;
 }
 

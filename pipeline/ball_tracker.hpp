@@ -121,6 +121,14 @@ class BallTracker {
     bool smooth = false;
     double vague = 0;  // how much less is expected of it than that it lies still
   };
+  // Which steps are looked for: smooth ones, or those that lead to a score above.
+  struct Wanted {
+    bool smooth;
+    double before, gap, score;
+  };
+  struct Smooth {
+    double off = 1e300, variance = 1;  // off: cost of being off where it would be
+  };
   struct Link {
     double cost = 0, vague = 0;
     const Node* from = nullptr;  // none: a chain of its own
@@ -129,15 +137,21 @@ class BallTracker {
   };
   using Links = std::array<Link, 5>;  // of different chains, the last of none
 
-  Instant& instant(std::int64_t number) noexcept { return ring_[number % kInstants]; }
-  const Instant& instant(std::int64_t number) const noexcept { return ring_[number % kInstants]; }
-  Place& place(std::int64_t number) noexcept { return places_[number % kInstants]; }
+  static std::size_t slot(std::int64_t number) noexcept {
+    return static_cast<std::size_t>(number) % kInstants;
+  }
+  Instant& instant(std::int64_t number) noexcept { return ring_[slot(number)]; }
+  const Instant& instant(std::int64_t number) const noexcept { return ring_[slot(number)]; }
+  Place& place(std::int64_t number) noexcept { return places_[slot(number)]; }
   void forget_first() noexcept;
   void take_candidates(const Detections& found, std::span<const PersonState> people,
                        Instant& at) noexcept;
   double metres_to_nearest(const Node& node, std::span<const PersonState> people) const noexcept;
   void weigh(Node& node, std::int64_t now_ns) const noexcept;
-  bool step_between(const Node& from, const Node& to, double dt, Step& step) const noexcept;
+  bool step_between(const Node& from, const Node& to, double dt, const Wanted& wanted,
+                    Step& step) const noexcept;
+  Smooth smooth_between(const Node& from, double dt, double across, double up,
+                        double range) const noexcept;
   Links smoothest(const Node& node, std::int64_t number) const noexcept;
   void chain(Instant& now, std::int64_t number) noexcept;
   void join(Node& node, const Link& onto, std::int64_t now_ns) noexcept;

@@ -14,9 +14,13 @@ inline double seconds_of(std::int64_t ns) {
 }
 
 // Between directions that are near each other; radians.
-inline double distance_between(double yaw, double pitch, double other_yaw, double other_pitch) {
-  const double across = (other_yaw - yaw) * std::cos(pitch), up = other_pitch - pitch;
+inline double distance_between(double yaw, double pitch, double cosine_of_pitch, double other_yaw,
+                               double other_pitch) {
+  const double across = (other_yaw - yaw) * cosine_of_pitch, up = other_pitch - pitch;
   return std::sqrt(across * across + up * up);
+}
+inline double distance_between(double yaw, double pitch, double other_yaw, double other_pitch) {
+  return distance_between(yaw, pitch, std::cos(pitch), other_yaw, other_pitch);
 }
 
 }  // namespace gantry
