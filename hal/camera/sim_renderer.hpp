@@ -28,7 +28,8 @@ class SimRenderer {
   SimRenderer(gpu::Device& device, const Rig& rig, const SimLook& look,
               const SimRendererConfig& config);
 
-  // Another scene in pictures of the same size, colour matrix and range; waits for the background.
+  // Another scene in pictures of the same size, colour matrix and range; waits for those
+  // under way.
   void stage(const Rig& rig, const SimLook& look, const SimMast& mast, std::uint64_t seed);
 
   int width() const { return view_.width(); }
@@ -66,6 +67,11 @@ class SimRenderer {
   SimScene scene_;
   SimFrameMemory layout_;
   cl::CommandQueue queue_;
+  // Set-up may fail while the background is drawn, into memory that the device then takes back.
+  struct Drain {
+    const cl::CommandQueue& queue;
+    ~Drain() { clFinish(queue()); }
+  } drain_{queue_};
   cl::Program program_;
   cl::Kernel compose_, actors_, band_, board_;
   gpu::Memory mesh_, ground_, background_, board_map_;
