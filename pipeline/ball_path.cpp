@@ -21,6 +21,7 @@ constexpr double kEven = 4, kSure = 1.5;  // the lead that is trusted by one hal
 constexpr double kElsewhere = 3 * kDegree;  // from the path: there the ball would be out of sight
 constexpr double kAtOnce_s = 0.2;           // shorter ways say no more than their ends
 constexpr double kNoRival = 12;             // a lead that leaves no doubt
+constexpr double kRounding = 1e-6;          // more than sums of scores are off by
 constexpr double kTrusted = 0.04;           // sights below are not used
 constexpr double kSurely = 0.5;             // and those from here on are of the ball;
 constexpr double kContradicts = 0.2;        // these say that it was played meanwhile
@@ -70,22 +71,25 @@ void BallTracker::look_back() noexcept {
   }
 }
 
-// And from each node to the end.
+// And from each node to the end, but of those that the best path leaves no doubt about.
 void BallTracker::look_ahead() noexcept {
   const std::int64_t newest_ns = instant(end_ - 1).capture_ns;
   for (std::int64_t n = first_; n < end_; ++n) {
     Instant& at = instant(n);
-    const double left_s = seconds_of(newest_ns - at.capture_ns);
-    for (int i = 0; i < at.count; ++i) at.nodes[i].after = n == end_ - 1 ? 0 : -unseen(left_s);
+    const double after = n == end_ - 1 ? 0 : -unseen(seconds_of(newest_ns - at.capture_ns));
+    for (int i = 0; i < at.count; ++i) at.nodes[i].after = after;
   }
+  const double least = best_ - kNoRival - kRounding;
   for (std::int64_t n = end_ - 1; n >= first_; --n)
-    for (const Node& node : std::span(instant(n).nodes.data(), instant(n).count))
+    for (const Node& node : std::span(instant(n).nodes.data(), instant(n).count)) {
+      if (node.before + node.after < least) continue;
       for (int i = 0; i < node.way_count; ++i) {
         const Way& way = node.ways[i];
         if (way.instant < first_) continue;
         Node& from = instant(way.instant).nodes[way.node];
         from.after = std::max(from.after, node.after + node.gain + way.score - from.before);
       }
+    }
 }
 
 // The best path; where it is not seen it goes straight.
@@ -132,7 +136,12 @@ void BallTracker::find_rivals() noexcept {
   const std::int64_t newest_ns = instant(end_ - 1).capture_ns;
   const double nothing = base_ - unseen(seconds_of(newest_ns - instant(first_).capture_ns)),
                least = best_ - kNoRival;
-  for (std::int64_t n = first_; n < end_; ++n) place(n).rival = nothing;
+  for (std::int64_t n = first_; n < end_; ++n) {
+    place(n).rival = nothing;
+    for (const Node& node : std::span(instant(n).nodes.data(), instant(n).count))
+      if (node.before + node.after >= least)
+        rival_at(place(n), node.yaw, node.pitch, node.before + node.after);
+  }
   for (std::int64_t n = first_; n < end_; ++n) {
     const Instant& at = instant(n);
     const Node* other = nullptr;  // the best one that the path does not take
@@ -140,7 +149,6 @@ void BallTracker::find_rivals() noexcept {
       const Node& node = at.nodes[i];
       const double total = node.before + node.after;
       if (total < least) continue;
-      rival_between(node, node, n, n + 1, total);
       if (i != at.chosen && (!other || node.before > other->before)) other = &node;
       for (int w = 0; w < node.way_count; ++w) {
         const Way& way = node.ways[w];
@@ -170,10 +178,14 @@ void BallTracker::rival_between(const Node& from, const Node& to, std::int64_t b
     Place& path = place(n);
     if (total <= path.rival) continue;
     const double share = seconds_of(path.capture_ns - start_ns) / gap_s;
-    const double across = (from.yaw + share * yaw - path.yaw) * path.cosine,
-                 up = from.pitch + share * pitch - path.pitch;
-    if (!(across * across + up * up < kElsewhere * kElsewhere)) path.rival = total;
+    rival_at(path, from.yaw + share * yaw, from.pitch + share * pitch, total);
   }
+}
+
+void BallTracker::rival_at(Place& path, double yaw, double pitch, double total) noexcept {
+  if (total <= path.rival) return;
+  const double across = (yaw - path.yaw) * path.cosine, up = pitch - path.pitch;
+  if (!(across * across + up * up < kElsewhere * kElsewhere)) path.rival = total;
 }
 
 bool BallTracker::trusted(std::int64_t number) const noexcept {

@@ -67,8 +67,8 @@ void BallTracker::observe(const Detections& found, std::span<const PersonState> 
     find_ways(now.nodes[i], number);
   }
   look_back();
-  look_ahead();
   choose_path();
+  look_ahead();
   find_rivals();
   learn();
 }

@@ -166,6 +166,7 @@ class BallTracker {
   void find_rivals() noexcept;
   void rival_between(const Node& from, const Node& to, std::int64_t begin, std::int64_t end,
                      double total) noexcept;
+  static void rival_at(Place& path, double yaw, double pitch, double total) noexcept;
   bool trusted(std::int64_t number) const noexcept;
   bool speed_around(std::int64_t number, int side, double& yaw, double& pitch) const noexcept;
   std::int64_t first_after(std::int64_t instant_ns) const noexcept;
