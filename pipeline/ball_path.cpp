@@ -142,30 +142,51 @@ void BallTracker::find_rivals() noexcept {
       if (node.before + node.after >= least)
         rival_at(place(n), node.yaw, node.pitch, node.before + node.after);
   }
-  for (std::int64_t n = first_; n < end_; ++n) {
+  for (std::int64_t n = first_; n < end_; ++n) find_rival_ways(n, least);
+  find_rival_ends(least);
+  for (std::int64_t n = first_; n < end_; ++n)
+    instant(n).trust = 1 / (1 + std::exp((kEven - (best_ - place(n).rival)) / kSure));
+}
+
+// Of the ways to the sights of an instant.
+void BallTracker::find_rival_ways(std::int64_t n, double least) noexcept {
+  const Instant& at = instant(n);
+  std::int64_t known = n;  // from here on the least rival up to n is
+  for (const Node& node : std::span(at.nodes.data(), at.count)) {
+    if (node.before + node.after < least) continue;
+    for (const Way& way : std::span(node.ways.data(), node.way_count)) {
+      const double through = way.score + node.gain + node.after;
+      if (way.instant < first_ || through < least ||
+          seconds_of(at.capture_ns - place(way.instant).capture_ns) < kAtOnce_s)
+        continue;
+      for (; known > way.instant; --known)
+        place(known - 1).least_rival =
+            std::min(place(known - 1).rival, known < n ? place(known).least_rival : best_);
+      if (through > place(way.instant).least_rival)
+        rival_between(instant(way.instant).nodes[way.node], node, way.instant, n, through);
+    }
+  }
+}
+
+// Of the paths that end at a sight.
+void BallTracker::find_rival_ends(double least) noexcept {
+  const std::int64_t newest_ns = instant(end_ - 1).capture_ns;
+  double least_rival = best_;  // after n
+  for (std::int64_t n = end_ - 1; n >= first_; --n) {
     const Instant& at = instant(n);
     const Node* other = nullptr;  // the best one that the path does not take
     for (int i = 0; i < at.count; ++i) {
       const Node& node = at.nodes[i];
-      const double total = node.before + node.after;
-      if (total < least) continue;
-      if (i != at.chosen && (!other || node.before > other->before)) other = &node;
-      for (int w = 0; w < node.way_count; ++w) {
-        const Way& way = node.ways[w];
-        const double through = way.score + node.gain + node.after;
-        if (way.instant < first_ || through < least ||
-            seconds_of(at.capture_ns - place(way.instant).capture_ns) < kAtOnce_s)
-          continue;
-        rival_between(instant(way.instant).nodes[way.node], node, way.instant, n, through);
-      }
+      if (i != at.chosen && node.before + node.after >= least &&
+          (!other || node.before > other->before))
+        other = &node;
     }
     const double left = unseen(seconds_of(newest_ns - at.capture_ns));
     for (const Node* last : {other, at.chosen < 0 ? nullptr : &at.nodes[at.chosen]})
-      if (last && last->before - left > least)  // it ends here
+      if (last && last->before - left > std::max(least, least_rival))
         rival_between(*last, *last, n + 1, end_, last->before - left);
+    least_rival = std::min(least_rival, place(n).rival);
   }
-  for (std::int64_t n = first_; n < end_; ++n)
-    instant(n).trust = 1 / (1 + std::exp((kEven - (best_ - place(n).rival)) / kSure));
 }
 
 // A path that goes straight from one node to another; of the instants [begin, end).

@@ -1,7 +1,9 @@
 // The steps of the ball's hypotheses: chains of smooth motion, and the best ways to each sight.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <numbers>
 
 #include "pipeline/ball_tracker.hpp"
 #include "pipeline/ball_units.hpp"
@@ -22,9 +24,10 @@ constexpr double kNobody = 1, kTouch = 2.5;  // of a kick where nobody is within
 // Of a gap, nearly all of it after so long, and of each second.
 constexpr double kHidden = 2.6, kHiddenSoon_s = 0.5, kHidden_s = 0.7;
 constexpr double kElsewhere = 1.6,
-                 kMostElsewhere = 5;  // per sight of a chain while the path was elsewhere
-constexpr double kAfterLongGap = 4;   // of a way that nothing is known of
-constexpr double kSmooth = 3;         // a step costs no more within a chain
+                 kMostElsewhere = 5;        // per sight of a chain while the path was elsewhere
+constexpr double kAfterLongGap = 4;         // of a way that nothing is known of
+constexpr double kSmooth = 3;               // a step costs no more within a chain
+constexpr double kStrays = kSmooth + 1e-6;  // beyond roundings
 constexpr double kSmooth_s = 0.8;  // the longest gap over which motion without a touch is believed
 constexpr double kVague = 0.12;
 constexpr double kNever = 1e300;
@@ -41,6 +44,20 @@ double mix(double a, double b, double share) {
 }
 
 }  // namespace
+
+// Whether smooth motion, which is off by as much as at the nearer of both ranges, would still cost too
+// much for how far the node is across alone: most are, and this needs neither quotient nor root.
+bool BallTracker::strays(const Node& from, const Node& to, double dt) const noexcept {
+  const double c = from.cosine, range = std::min(from.range, to.range), square = range * range;
+  const double ahead = (to.yaw - from.yaw) * c - from.yaw_speed * c * dt;
+  const double push = 0.5 * kPush * dt * dt, drift = from.speed_error * dt;
+  const double turn =
+      kTurn * (from.yaw_speed * from.yaw_speed * c * c + from.pitch_speed * from.pitch_speed) * dt *
+      dt;
+  const double still = sight_error_ * sight_error_ * 2;
+  return ahead * ahead * square >
+         2 * kStrays * ((still + turn * turn) * square + push * push + drift * drift);
+}
 
 // From smooth motion, the cheapest of: rolling on; flying on; either with a bounce on the ground.
 // What cannot be wanted is left out before the logarithms, which are never below 0.
@@ -61,16 +78,19 @@ bool BallTracker::step_between(const Node& from, const Node& to, double dt, cons
   const double somebody = kKick + kNobody * far, fast = 0.5 * speed * speed;
   const double still = sight_error_ * sight_error_ * 2;
   const double lies = from.lies ? 0.5 * (across * across + up * up) / still : kNever;
+  const double area = kKickSpeed * dt / error, places = area * area;
+  const auto kick_least = [&] {
+    return somebody + kAim * std::numbers::ln2 * std::max(0, std::ilogb(places)) + fast + depth;
+  };
   Smooth on;
   if (dt <= kSmooth_s) on = smooth_between(from, dt, across, up, range);
   const double smooth_least = std::min(lies, on.off + depth);
-  if (wanted.smooth ? smooth_least >= kSmooth
-                    : wanted.before - (std::min(evidence_ * smooth_least, somebody + fast + depth) +
-                                       wanted.gap) <=
-                          wanted.score)
+  if (wanted.smooth
+          ? smooth_least >= kSmooth
+          : wanted.before - (std::min(evidence_ * smooth_least, kick_least()) + wanted.gap) <=
+                wanted.score)
     return false;
-  const double area = kKickSpeed * dt / error;
-  step = {somebody + kAim * std::log1p(area * area) + fast + depth, false, 0};
+  step = {somebody + kAim * std::log1p(places) + fast + depth, false, 0};
   if (lies <= step.cost) step = {lies, true, 0};
   if (dt > kSmooth_s) return true;
   const double vague = std::log(on.variance / still);
@@ -118,8 +138,10 @@ BallTracker::Links BallTracker::smoothest(const Node& node, std::int64_t number)
     const Instant& then = instant(n);
     const double dt = seconds_of(now_ns - then.capture_ns);
     if (dt > config_.longest_gap_s) break;
-    for (int i = 0; i < then.count; ++i) {
-      if (dt > kSmooth_s && !then.nodes[i].lies) continue;
+    std::uint32_t left = dt > kSmooth_s ? then.lying : (1u << then.count) - 1;
+    for (; left != 0; left &= left - 1) {
+      const int i = std::countr_zero(left);
+      if (!then.nodes[i].lies && strays(then.nodes[i], node, dt)) continue;
       Step step;
       if (step_between(then.nodes[i], node, dt, {true, 0, 0, 0}, step) && step.smooth &&
           step.cost < kSmooth)
@@ -143,6 +165,7 @@ void BallTracker::chain(Instant& now, std::int64_t number) noexcept {
     for (int i = 0; i < now.count; ++i)
       if (!done[i] && (next < 0 || rank(i) < rank(next))) next = i;
     join(now.nodes[next], free_link(next), now.capture_ns);
+    if (now.nodes[next].lies) now.lying |= 1u << next;
     done[next] = true;
     const std::uint32_t taken = now.nodes[next].chain;
     for (int i = 0; i < now.count; ++i)

@@ -54,6 +54,7 @@ void BallTracker::observe(const Detections& found, std::span<const PersonState> 
   Instant& now = instant(end_);
   now.capture_ns = found.capture_ns;
   now.count = 0;
+  now.lying = 0;
   now.chosen = -1;
   evidence_ = 1;
   if (end_ > first_)

@@ -75,34 +75,36 @@ class BallTracker {
   };
   static constexpr int kWays = 4;  // to a node, the best ones of different chains
   struct Node {
-    double yaw = 0, pitch = 0, yaw_speed = 0, pitch_speed = 0;
-    double speed_error = 0;          // m/s, standard deviation
-    double range = 0, diameter = 0;  // metres, radians
-    double cosine = 1;               // of the pitch
-    double fall = 0;                 // pitch of the ground below it, from its own
-    double confidence = 0;           // the detector's
-    double gain = 0;                 // what the sight by itself speaks for
-    double alone = 0;                // metres to the nearest person; 0 where nobody was seen
-    std::array<Way, kWays> ways;
-    int way_count = 0, best_way = -1;
+    // What all steps ask for comes first.
+    double yaw = 0, pitch = 0, cosine = 1;  // of the pitch
+    double range = 0;                       // metres
     double before = 0,
            after = 0;  // best scores from the beginning to here, and from here to the end
+    double gain = 0;   // what the sight by itself speaks for
     std::uint32_t chain = 0;
+    bool lies = false;
+    int way_count = 0, best_way = -1;
+    int support = 0, sequel = 0;  // sights of the chain before this one and after it
+    double yaw_speed = 0, pitch_speed = 0;
+    double speed_error = 0;  // m/s, standard deviation
+    double alone = 0;        // metres to the nearest person; 0 where nobody was seen
+    double fall = 0;         // pitch of the ground below it, from its own
+    std::array<Way, kWays> ways;
     std::int64_t chain_instant = -1;  // of the sight of the chain before this one; -1: none
-    int chain_node = -1;
-    std::int64_t next_instant = -1;  // and of the one after it
-    int next_node = -1;
-    int support = 0, sequel = 0;              // sights of the chain before this one and after it
+    std::int64_t next_instant = -1;   // and of the one after it
+    int chain_node = -1, next_node = -1;
+    double diameter = 0;                      // radians
+    double confidence = 0;                    // the detector's
     double origin_yaw = 0, origin_pitch = 0;  // where the chain was when it last moved
     std::int64_t still_since_ns = 0;
-    bool lies = false;
   };
   struct Instant {
     std::int64_t capture_ns = 0;
     int count = 0;
-    int chosen = -1;   // the node on the path
-    double trust = 0;  // 0 … 1: that the path is where the ball is
-    double best = 0;   // score of the best node up to here
+    std::uint32_t lying = 0;  // a bit for each node that lies
+    int chosen = -1;          // the node on the path
+    double trust = 0;         // 0 … 1: that the path is where the ball is
+    double best = 0;          // score of the best node up to here
     std::array<Node, kCandidates> nodes;
   };
   // Of the path at an instant; apart from it because all are gone through again and again.
@@ -110,6 +112,7 @@ class BallTracker {
     std::int64_t capture_ns = 0;
     double yaw = 0, pitch = 0, cosine = 1;  // of the pitch
     double rival = 0;                       // score of the best path that is elsewhere
+    double least_rival = 0;                 // none is less from here to an instant in work
   };
   // A place where something that looks like a ball lay while the ball was elsewhere.
   struct Spot {
@@ -150,6 +153,7 @@ class BallTracker {
   void weigh(Node& node, std::int64_t now_ns) const noexcept;
   bool step_between(const Node& from, const Node& to, double dt, const Wanted& wanted,
                     Step& step) const noexcept;
+  bool strays(const Node& from, const Node& to, double dt) const noexcept;
   Smooth smooth_between(const Node& from, double dt, double across, double up,
                         double range) const noexcept;
   Links smoothest(const Node& node, std::int64_t number) const noexcept;
@@ -164,6 +168,8 @@ class BallTracker {
   void look_ahead() noexcept;
   void choose_path() noexcept;
   void find_rivals() noexcept;
+  void find_rival_ways(std::int64_t number, double least) noexcept;
+  void find_rival_ends(double least) noexcept;
   void rival_between(const Node& from, const Node& to, std::int64_t begin, std::int64_t end,
                      double total) noexcept;
   static void rival_at(Place& path, double yaw, double pitch, double total) noexcept;
