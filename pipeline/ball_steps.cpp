@@ -24,10 +24,11 @@ constexpr double kNobody = 1, kTouch = 2.5;  // of a kick where nobody is within
 // Of a gap, nearly all of it after so long, and of each second.
 constexpr double kHidden = 2.6, kHiddenSoon_s = 0.5, kHidden_s = 0.7;
 constexpr double kElsewhere = 1.6,
-                 kMostElsewhere = 5;        // per sight of a chain while the path was elsewhere
-constexpr double kAfterLongGap = 4;         // of a way that nothing is known of
-constexpr double kSmooth = 3;               // a step costs no more within a chain
-constexpr double kStrays = kSmooth + 1e-6;  // beyond roundings
+                 kMostElsewhere = 5;  // per sight of a chain while the path was elsewhere
+constexpr double kAfterLongGap = 4;   // of a way that nothing is known of
+constexpr double kSmooth = 3;         // a step costs no more within a chain
+constexpr double kRounding = 1e-6;
+constexpr double kStrays = kSmooth + kRounding;
 constexpr double kSmooth_s = 0.8;  // the longest gap over which motion without a touch is believed
 constexpr double kVague = 0.12;
 constexpr double kNever = 1e300;
@@ -45,30 +46,18 @@ double mix(double a, double b, double share) {
 
 }  // namespace
 
-// Whether smooth motion, which is off by as much as at the nearer of both ranges, would still cost too
-// much for how far the node is across alone: most are, and this needs neither quotient nor root.
-bool BallTracker::strays(const Node& from, const Node& to, double dt) const noexcept {
-  const double c = from.cosine, range = std::min(from.range, to.range), square = range * range;
-  const double ahead = (to.yaw - from.yaw) * c - from.yaw_speed * c * dt;
-  const double push = 0.5 * kPush * dt * dt, drift = from.speed_error * dt;
-  const double turn =
-      kTurn * (from.yaw_speed * from.yaw_speed * c * c + from.pitch_speed * from.pitch_speed) * dt *
-      dt;
-  const double still = sight_error_ * sight_error_ * 2;
-  return ahead * ahead * square >
-         2 * kStrays * ((still + turn * turn) * square + push * push + drift * drift);
-}
-
 // From smooth motion, the cheapest of: rolling on; flying on; either with a bounce on the ground.
 // What cannot be wanted is left out before the logarithms, which are never below 0.
 bool BallTracker::step_between(const Node& from, const Node& to, double dt, const Wanted& wanted,
                                Step& step) const noexcept {
   const double c = from.cosine;
   const double across = (to.yaw - from.yaw) * c, up = to.pitch - from.pitch;
+  const double square = across * across + up * up, nearer = std::min(from.range, to.range);
+  const double reach = config_.fastest * dt + 0.5, near_reach = reach + 2 * nearer * sight_error_;
+  if (square * nearer * nearer > near_reach * near_reach * (1 + kRounding)) return false;
   const double range = 2 * from.range * to.range / (from.range + to.range);
-  const double way = range * std::sqrt(across * across + up * up), error = range * sight_error_;
-  const double reach = config_.fastest * dt + 2 * error + 0.5;
-  if (way > reach) return false;
+  const double way = range * std::sqrt(square), error = range * sight_error_;
+  if (way > config_.fastest * dt + 2 * error + 0.5) return false;
   const double deeper =
       std::abs(to.range - from.range) - kFlightSpeed * dt;  // than it flies in this time
   const double sizes = std::max(0.0, deeper) / (kSizeError * range);
@@ -99,6 +88,12 @@ bool BallTracker::step_between(const Node& from, const Node& to, double dt, cons
   return true;
 }
 
+// Radians a second squared.
+double BallTracker::turn_of(const Node& node) noexcept {
+  const double c = node.cosine;
+  return kTurn * (node.yaw_speed * node.yaw_speed * c * c + node.pitch_speed * node.pitch_speed);
+}
+
 BallTracker::Smooth BallTracker::smooth_between(const Node& from, double dt, double across,
                                                 double up, double range) const noexcept {
   const double c = from.cosine;
@@ -110,45 +105,54 @@ BallTracker::Smooth BallTracker::smooth_between(const Node& from, double dt, dou
   if (landing < from.fall) flown = up - (from.fall + kBounce * (from.fall - landing));
   const double sway = 0.5 * (from.lies ? kPushLying : kPush) * dt * dt / range;
   const double drift = from.speed_error * dt / range;
-  const double turn =
-      kTurn * (from.yaw_speed * from.yaw_speed * c * c + from.pitch_speed * from.pitch_speed) * dt *
-      dt;
+  const double turn = turn_of(from) * dt * dt;
   const double still = sight_error_ * sight_error_ * 2;
   const double variance = still + sway * sway + drift * drift + turn * turn;
   const double off = std::min(rolled * rolled, flown * flown) + ahead_yaw * ahead_yaw;
   return {0.5 * off / variance, variance};
 }
 
-// The chains that the node goes on most smoothly, the best first.
-BallTracker::Links BallTracker::smoothest(const Node& node, std::int64_t number) const noexcept {
-  const std::int64_t now_ns = instant(number).capture_ns;
-  Links best;
-  best.fill({kSmooth, 0});
-  const auto add = [&](const Link& link) {
-    std::size_t at = 0;
-    while (best[at].from && best[at].cost + best[at].vague <= link.cost + link.vague) ++at;
-    const auto same = [&](const Link& l) { return l.from && l.from->chain == link.from->chain; };
-    if (at + 1 == best.size() || std::any_of(best.begin(), best.begin() + at, same)) return;
-    auto end = std::find_if(best.begin() + at, best.end() - 1, same);
-    if (end == best.end() - 1) --end;  // the last one is no chain
-    std::move_backward(best.begin() + at, end, end + 1);
-    best[at] = link;
-  };
+// Puts a link where it belongs: one per chain, the best first.
+void BallTracker::add(const Link& link, Links& best) noexcept {
+  std::size_t at = 0;
+  while (best[at].from && best[at].cost + best[at].vague <= link.cost + link.vague) ++at;
+  const auto same = [&](const Link& l) { return l.from && l.from->chain == link.from->chain; };
+  if (at + 1 == best.size() || std::any_of(best.begin(), best.begin() + at, same)) return;
+  auto end = std::find_if(best.begin() + at, best.end() - 1, same);
+  if (end == best.end() - 1) --end;  // the last one is no chain
+  std::move_backward(best.begin() + at, end, end + 1);
+  best[at] = link;
+}
+
+// The chains that each node goes on most smoothly. Most nodes stray: smooth motion, off by as much as
+// at the nearer of both ranges, would cost too much for how far they are across alone.
+void BallTracker::find_links(const Instant& now, std::int64_t number,
+                             std::span<Links> links) const noexcept {
+  const double still = sight_error_ * sight_error_ * 2;
   for (std::int64_t n = number - 1; n >= first_; --n) {
     const Instant& then = instant(n);
-    const double dt = seconds_of(now_ns - then.capture_ns);
+    const double dt = seconds_of(now.capture_ns - then.capture_ns);
     if (dt > config_.longest_gap_s) break;
     std::uint32_t left = dt > kSmooth_s ? then.lying : (1u << then.count) - 1;
     for (; left != 0; left &= left - 1) {
-      const int i = std::countr_zero(left);
-      if (!then.nodes[i].lies && strays(then.nodes[i], node, dt)) continue;
-      Step step;
-      if (step_between(then.nodes[i], node, dt, {true, 0, 0, 0}, step) && step.smooth &&
-          step.cost < kSmooth)
-        add({step.cost, step.vague, &then.nodes[i], n, i});
+      const int from_node = std::countr_zero(left);
+      const Node& from = then.nodes[from_node];
+      const double cosine_square = from.cosine * from.cosine;
+      const double yaw = from.yaw + from.yaw_speed * dt, turn = turn_of(from) * dt * dt;
+      const double push = 0.5 * kPush * dt * dt, drift = from.speed_error * dt;
+      const double angle = 2 * kStrays * (still + turn * turn),
+                   way = 2 * kStrays * (push * push + drift * drift);
+      for (int i = 0; i < now.count; ++i) {
+        const Node& node = now.nodes[i];
+        const double off = node.yaw - yaw, range = std::min(from.range, node.range);
+        if (!from.lies && (off * off * cosine_square - angle) * range * range > way) continue;
+        Step step;
+        if (step_between(from, node, dt, {true, 0, 0, 0}, step) && step.smooth &&
+            step.cost < kSmooth)
+          add({step.cost, step.vague, &from, n, from_node}, links[i]);
+      }
     }
   }
-  return best;
 }
 
 // The smoothest pair of a node and a chain goes first; no other node of this instant goes on that
@@ -157,7 +161,8 @@ void BallTracker::chain(Instant& now, std::int64_t number) noexcept {
   std::array<Links, kCandidates> links;
   std::array<std::size_t, kCandidates> first{};  // of the links that are still free
   std::array<bool, kCandidates> done{};
-  for (int i = 0; i < now.count; ++i) links[i] = smoothest(now.nodes[i], number);
+  for (Links& l : links) l.fill({kSmooth, 0});
+  find_links(now, number, links);
   const auto free_link = [&](int i) -> const Link& { return links[i][first[i]]; };
   const auto rank = [&](int i) { return free_link(i).cost + free_link(i).vague; };
   for (int round = 0; round < now.count; ++round) {
@@ -226,46 +231,57 @@ double BallTracker::unseen(double seconds) const noexcept {
   return evidence_ * kHidden * (1 - std::exp(-seconds / kHiddenSoon_s)) + kHidden_s * seconds;
 }
 
-// The best ways to this node from different chains.
-void BallTracker::find_ways(Node& node, std::int64_t number) noexcept {
-  const std::int64_t now_ns = instant(number).capture_ns;
-  const auto add = [&](const Way& way, const Node& from) {
-    int at = 0;
-    const auto chain_of = [&](const Way& w) { return instant(w.instant).nodes[w.node].chain; };
-    for (; at < node.way_count && node.ways[at].score >= way.score; ++at)
-      if (chain_of(node.ways[at]) == from.chain) return;
-    if (at == kWays) return;
-    int end = at;
-    while (end < node.way_count && chain_of(node.ways[end]) != from.chain) ++end;
-    if (end == kWays) --end;
-    if (end == node.way_count) ++node.way_count;
-    std::move_backward(node.ways.begin() + at, node.ways.begin() + end,
-                       node.ways.begin() + end + 1);
-    node.ways[at] = way;
-  };
-  for (std::int64_t n = number - 1; n >= first_; --n) {
-    const Instant& then = instant(n);
-    const double dt = seconds_of(now_ns - then.capture_ns);
-    const bool far = dt > config_.longest_gap_s;
-    if (number - n > kDense && (number - n) % 3 != 0 && !far) continue;
-    const double gap = n < number - 1 ? unseen(dt) : 0;
-    const double least = gap + (far ? kAfterLongGap : dt > kSmooth_s ? kKick : 0);
-    const bool full = node.way_count == kWays;
-    const auto hopeless = [&](double score) {
-      return full && score - least < node.ways[kWays - 1].score;
-    };
-    if (hopeless(then.best)) break;
-    for (int i = 0; i < then.count; ++i) {
-      const Node& other = then.nodes[i];
-      if (hopeless(other.before) || (far && (other.sequel > 0 || other.support == 0))) continue;
-      Step step{kAfterLongGap, false};
-      const Wanted wanted{false, other.before, gap, full ? node.ways[kWays - 1].score : -kNever};
-      if (!far && !step_between(other, node, dt, wanted, step)) continue;
-      const double cost = (step.smooth ? evidence_ : 1) * step.cost + gap;
-      if (full && other.before - cost <= node.ways[kWays - 1].score) continue;
-      add({n, i, cost, other.before - cost - cut(other, node)}, other);
+// Puts a way where it belongs: one per chain, the best first.
+void BallTracker::add(const Way& way, Node& node) const noexcept {
+  const auto chain_of = [&](const Way& w) { return instant(w.instant).nodes[w.node].chain; };
+  const std::uint32_t chain = chain_of(way);
+  int at = 0;
+  for (; at < node.way_count && node.ways[at].score >= way.score; ++at)
+    if (chain_of(node.ways[at]) == chain) return;
+  if (at == kWays) return;
+  int end = at;
+  while (end < node.way_count && chain_of(node.ways[end]) != chain) ++end;
+  if (end == kWays) --end;
+  if (end == node.way_count) ++node.way_count;
+  std::move_backward(node.ways.begin() + at, node.ways.begin() + end, node.ways.begin() + end + 1);
+  node.ways[at] = way;
+}
+
+// The best ways to each node from different chains.
+void BallTracker::find_ways(Instant& now, std::int64_t number) noexcept {
+  std::uint32_t open = (1u << now.count) - 1;  // of the nodes for which earlier ones may do better
+  for (std::int64_t n = number - 1; n >= first_ && open != 0; --n) {
+    Since since;
+    since.dt = seconds_of(now.capture_ns - instant(n).capture_ns);
+    since.far = since.dt > config_.longest_gap_s;
+    if (number - n > kDense && (number - n) % 3 != 0 && !since.far) continue;
+    since.gap = n < number - 1 ? unseen(since.dt) : 0;
+    since.least = since.gap + (since.far ? kAfterLongGap : since.dt > kSmooth_s ? kKick : 0);
+    for (std::uint32_t left = open; left != 0; left &= left - 1) {
+      const int i = std::countr_zero(left);
+      if (!ways_from(n, since, now.nodes[i])) open &= ~(1u << i);
     }
   }
+}
+
+// false: nothing better comes from there and before.
+bool BallTracker::ways_from(std::int64_t n, const Since& since, Node& node) const noexcept {
+  const Instant& then = instant(n);
+  const bool full = node.way_count == kWays;
+  const auto worst = [&] { return node.ways[kWays - 1].score; };
+  const auto hopeless = [&](double score) { return full && score - since.least < worst(); };
+  if (hopeless(then.best)) return false;
+  for (int i = 0; i < then.count; ++i) {
+    const Node& other = then.nodes[i];
+    if (hopeless(other.before) || (since.far && (other.sequel > 0 || other.support == 0))) continue;
+    Step step{kAfterLongGap, false};
+    const Wanted wanted{false, other.before, since.gap, full ? worst() : -kNever};
+    if (!since.far && !step_between(other, node, since.dt, wanted, step)) continue;
+    const double cost = (step.smooth ? evidence_ : 1) * step.cost + since.gap;
+    if (full && other.before - cost <= worst()) continue;
+    add({n, i, cost, other.before - cost - cut(other, node)}, node);
+  }
+  return true;
 }
 
 }  // namespace gantry

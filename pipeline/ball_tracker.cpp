@@ -63,10 +63,8 @@ void BallTracker::observe(const Detections& found, std::span<const PersonState> 
   take_candidates(found, people, now);
   const std::int64_t number = end_++;
   chain(now, number);
-  for (int i = 0; i < now.count; ++i) {
-    weigh(now.nodes[i], now.capture_ns);
-    find_ways(now.nodes[i], number);
-  }
+  for (int i = 0; i < now.count; ++i) weigh(now.nodes[i], now.capture_ns);
+  find_ways(now, number);
   look_back();
   choose_path();
   look_ahead();

@@ -129,6 +129,13 @@ class BallTracker {
     bool smooth;
     double before, gap, score;
   };
+  // From an earlier instant to now.
+  struct Since {
+    double dt = 0;     // seconds
+    bool far = false;  // longer than any step is known over
+    double gap = 0;    // the price of not being seen meanwhile
+    double least = 0;  // of a step
+  };
   struct Smooth {
     double off = 1e300, variance = 1;  // off: cost of being off where it would be
   };
@@ -153,13 +160,16 @@ class BallTracker {
   void weigh(Node& node, std::int64_t now_ns) const noexcept;
   bool step_between(const Node& from, const Node& to, double dt, const Wanted& wanted,
                     Step& step) const noexcept;
-  bool strays(const Node& from, const Node& to, double dt) const noexcept;
+  static double turn_of(const Node& node) noexcept;
   Smooth smooth_between(const Node& from, double dt, double across, double up,
                         double range) const noexcept;
-  Links smoothest(const Node& node, std::int64_t number) const noexcept;
+  static void add(const Link& link, Links& best) noexcept;
+  void find_links(const Instant& now, std::int64_t number, std::span<Links> links) const noexcept;
   void chain(Instant& now, std::int64_t number) noexcept;
   void join(Node& node, const Link& onto, std::int64_t now_ns) noexcept;
-  void find_ways(Node& node, std::int64_t number) noexcept;
+  void add(const Way& way, Node& node) const noexcept;
+  void find_ways(Instant& now, std::int64_t number) noexcept;
+  bool ways_from(std::int64_t number, const Since& since, Node& node) const noexcept;
   void learn() noexcept;
   Spot* spot_at(double yaw, double pitch) noexcept;
   double cut(const Node& from, const Node& to) const noexcept;
