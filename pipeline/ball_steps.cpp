@@ -44,6 +44,11 @@ double mix(double a, double b, double share) {
   return a + share * (b - a);
 }
 
+// What a kick that might have led to so many places costs at least: kAim * log1p(places), and less.
+double least_aim(double places) {
+  return kAim * std::numbers::ln2 * std::max(0, std::ilogb(places));
+}
+
 }  // namespace
 
 // From smooth motion, the cheapest of: rolling on; flying on; either with a bounce on the ground.
@@ -62,22 +67,19 @@ bool BallTracker::step_between(const Node& from, const Node& to, double dt, cons
       std::abs(to.range - from.range) - kFlightSpeed * dt;  // than it flies in this time
   const double sizes = std::max(0.0, deeper) / (kSizeError * range);
   const double depth = 0.5 * sizes * sizes;
-  const double speed = std::max(0.0, way - error) / dt / kKickSpeed;
-  const double far = std::clamp((from.alone - kTouch) / kTouch, 0.0, 1.0);
-  const double somebody = kKick + kNobody * far, fast = 0.5 * speed * speed;
   const double still = sight_error_ * sight_error_ * 2;
-  const double lies = from.lies ? 0.5 * (across * across + up * up) / still : kNever;
-  const double area = kKickSpeed * dt / error, places = area * area;
-  const auto kick_least = [&] {
-    return somebody + kAim * std::numbers::ln2 * std::max(0, std::ilogb(places)) + fast + depth;
-  };
+  const double lies = from.lies ? 0.5 * square / still : kNever;
   Smooth on;
   if (dt <= kSmooth_s) on = smooth_between(from, dt, across, up, range);
   const double smooth_least = std::min(lies, on.off + depth);
-  if (wanted.smooth
-          ? smooth_least >= kSmooth
-          : wanted.before - (std::min(evidence_ * smooth_least, kick_least()) + wanted.gap) <=
-                wanted.score)
+  if (wanted.smooth && smooth_least >= kSmooth) return false;
+  const double speed = std::max(0.0, way - error) / dt / kKickSpeed;
+  const double far = std::clamp((from.alone - kTouch) / kTouch, 0.0, 1.0);
+  const double somebody = kKick + kNobody * far, fast = 0.5 * speed * speed;
+  const double area = kKickSpeed * dt / error, places = area * area;
+  const double kick_least = somebody + least_aim(places) + fast + depth;
+  if (!wanted.smooth &&
+      wanted.before - (std::min(evidence_ * smooth_least, kick_least) + wanted.gap) <= wanted.score)
     return false;
   step = {somebody + kAim * std::log1p(places) + fast + depth, false, 0};
   if (lies <= step.cost) step = {lies, true, 0};
@@ -271,9 +273,15 @@ bool BallTracker::ways_from(std::int64_t n, const Since& since, Node& node) cons
   const auto worst = [&] { return node.ways[kWays - 1].score; };
   const auto hopeless = [&](double score) { return full && score - since.least < worst(); };
   if (hopeless(then.best)) return false;
+  double kick = since.least;  // of what does not lie; a step's range is below twice that of its end
+  if (since.dt > kSmooth_s && !since.far) {
+    const double area = kKickSpeed * since.dt / (2 * node.range * sight_error_);
+    kick += least_aim(area * area);
+  }
   for (int i = 0; i < then.count; ++i) {
     const Node& other = then.nodes[i];
     if (hopeless(other.before) || (since.far && (other.sequel > 0 || other.support == 0))) continue;
+    if (full && !other.lies && other.before - kick <= worst()) continue;
     Step step{kAfterLongGap, false};
     const Wanted wanted{false, other.before, since.gap, full ? worst() : -kNever};
     if (!since.far && !step_between(other, node, since.dt, wanted, step)) continue;
