@@ -98,6 +98,7 @@ class BallTracker {
     double origin_yaw = 0, origin_pitch = 0;  // where the chain was when it last moved
     std::int64_t still_since_ns = 0;
   };
+  static_assert(kCandidates < 32);  // sets of them are bits
   struct Instant {
     std::int64_t capture_ns = 0;
     int count = 0;
