@@ -14,7 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The whole clip, analysed twice a second; the mask is the pitch.
+// The whole clip, analysed twice a second; the mask is the pitch. A ball would be 3 pixels wide there: what
+// looks like one with less confidence is white shorts.
 constexpr const char* kFilm = R"(rig = "{0}/firmware/config/rigs/single.toml"
 [run]
 pace = "fast"
@@ -28,6 +29,8 @@ enabled = true
 plan = "gantry-1.plan"
 every = 15
 mask = [[-18, 15.5], [21, 15.5], [30, -3], [30, -16], [-30, -16], [-30, -7]]
+[detector.ball]
+confidence = 0.7
 [detector.person]
 width = [4, 100]
 height = [10, 100]
@@ -84,23 +87,17 @@ TEST(BroadcastClip, ThePlayersAreFoundAndFollowed) {
 
   detection_log::Reader log(folder.path() / "seen.jsonl");
   const auto found = std::make_unique<Detections>();
-  int analyses = 0, peopled = 0, held = 0, later = 0, held_later = 0;
-  std::int64_t first_ns = 0;
+  int analyses = 0, peopled = 0, held = 0;
   while (log.next(*found)) {
     ASSERT_TRUE(log.decision().has_value()) << analyses;
-    if (analyses++ == 0) first_ns = found->capture_ns;
+    ++analyses;
     const Middle middle = middle_of(*found, log.header().panorama);
-    const bool holds = in_view(middle, log.decision()->pose);
     peopled += middle.persons >= 10;
-    held += holds;
-    if (found->capture_ns - first_ns < 8 * clock::kSecond_ns) continue;
-    ++later;
-    held_later += holds;
+    held += in_view(middle, log.decision()->pose);
   }
   EXPECT_EQ(analyses, 56);
   EXPECT_GE(peopled, 0.95 * analyses);
-  EXPECT_GE(held, 0.65 * analyses) << "white shorts are taken for a ball in the first second";
-  EXPECT_GE(held_later, 0.95 * later);
+  EXPECT_GE(held, 0.97 * analyses);
 }
 
 }  // namespace
