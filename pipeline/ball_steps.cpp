@@ -51,15 +51,21 @@ double least_aim(double places) {
 
 }  // namespace
 
+// Whether any ball may get there, at the nearer of both ranges: needs neither quotient nor root.
+inline bool BallTracker::in_reach(const Node& from, const Node& to, double dt) const noexcept {
+  const double across = (to.yaw - from.yaw) * from.cosine, up = to.pitch - from.pitch;
+  const double nearer = std::min(from.range, to.range);
+  const double reach = config_.fastest * dt + 0.5 + 2 * nearer * sight_error_;
+  return (across * across + up * up) * nearer * nearer <= reach * reach * (1 + kRounding);
+}
+
 // From smooth motion, the cheapest of: rolling on; flying on; either with a bounce on the ground.
 // What cannot be wanted is left out before the logarithms, which are never below 0.
 bool BallTracker::step_between(const Node& from, const Node& to, double dt, const Wanted& wanted,
                                Step& step) const noexcept {
   const double c = from.cosine;
   const double across = (to.yaw - from.yaw) * c, up = to.pitch - from.pitch;
-  const double square = across * across + up * up, nearer = std::min(from.range, to.range);
-  const double reach = config_.fastest * dt + 0.5, near_reach = reach + 2 * nearer * sight_error_;
-  if (square * nearer * nearer > near_reach * near_reach * (1 + kRounding)) return false;
+  const double square = across * across + up * up;
   const double range = 2 * from.range * to.range / (from.range + to.range);
   const double way = range * std::sqrt(square), error = range * sight_error_;
   if (way > config_.fastest * dt + 2 * error + 0.5) return false;
@@ -282,6 +288,7 @@ bool BallTracker::ways_from(std::int64_t n, const Since& since, Node& node) cons
     const Node& other = then.nodes[i];
     if (hopeless(other.before) || (since.far && (other.sequel > 0 || other.support == 0))) continue;
     if (full && !other.lies && other.before - kick <= worst()) continue;
+    if (!since.far && !in_reach(other, node, since.dt)) continue;
     Step step{kAfterLongGap, false};
     const Wanted wanted{false, other.before, since.gap, full ? worst() : -kNever};
     if (!since.far && !step_between(other, node, since.dt, wanted, step)) continue;

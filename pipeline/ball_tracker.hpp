@@ -159,6 +159,7 @@ class BallTracker {
                        Instant& at) noexcept;
   double metres_to_nearest(const Node& node, std::span<const PersonState> people) const noexcept;
   void weigh(Node& node, std::int64_t now_ns) const noexcept;
+  bool in_reach(const Node& from, const Node& to, double dt) const noexcept;
   bool step_between(const Node& from, const Node& to, double dt, const Wanted& wanted,
                     Step& step) const noexcept;
   static double turn_of(const Node& node) noexcept;
