@@ -135,18 +135,20 @@ Status VirtualCamera::render(const PanoramaFrame& panorama, const CameraPose& wa
   f.panorama = panorama.surface.share();
   f.view = output.share();
   const gpu::Wait ready{panorama.ready()};
-  Status s = enqueue(luma_, 1, *panorama.surface, *output, pose, ready, &f.luma);
+  Status s = gpu::acquire(queue_, output->memory);
+  if (s == Status::ok) s = enqueue(luma_, 1, *panorama.surface, *output, pose, ready, &f.luma);
   if (s == Status::ok) s = enqueue(chroma_, 2, *panorama.surface, *output, pose, {}, &f.chroma);
-  const bool copies = config_.host_reads && output->memory.apart;
-  if (s == Status::ok && copies)
+  const bool brings = config_.host_reads && output->memory.by_command();
+  if (s == Status::ok && brings)
     s = gpu::download(queue_, output->memory, view_.bytes(), {}, &f.done);
-  if (s == Status::ok && !copies) f.done = f.chroma;
+  if (s == Status::ok && !brings) f.done = f.chroma;
   if (s == Status::ok) s = gpu::flush(queue_);
   if (s != Status::ok) {
     in_flight_.pop_back();
     return s;
   }
-  traffic_ = {panorama_bytes_under(pose), view_.picture_bytes(), copies ? view_.bytes() : 0};
+  traffic_ = {panorama_bytes_under(pose), view_.picture_bytes(),
+              brings && output->memory.apart ? view_.bytes() : 0};
   out.surface = std::move(output);
   out.ready = f.done;
   out.capture_ns = panorama.capture_ns;

@@ -49,11 +49,9 @@ void door(bool open, std::string_view name, std::string_view why) {
 }
 
 void print_doors(const gpu::Info& d) {
-  const bool import =
-      d.has("cl_khr_external_memory_dma_buf") || d.has("cl_arm_import_memory_dma_buf");
+  const bool import = d.has("cl_khr_external_memory_dma_buf");
   door(import, "DMA-buf imported into OpenCL",
-       import ? "the driver offers it"
-              : "neither cl_khr_external_memory_dma_buf nor cl_arm_import_memory_dma_buf");
+       import ? "the driver offers it" : "no cl_khr_external_memory_dma_buf");
   door(d.host_memory, "kernels work in host memory",
        d.host_memory ? "CPU or integrated GPU: cameras, kernels and codecs share the same pages"
                      : "discrete memory behind a bus");
@@ -102,9 +100,9 @@ void add_doctor(CLI::App& app, int&) {
     fmt::print("{}\n", kVersion);
     print_machine();
     print_devices();
-    const auto devices = gpu::list_devices();
-    print_lines("cameras (V4L2)",
-                v4l2::describe_cameras(devices.empty() || devices.front().host_memory, *controls));
+    const auto gpu =
+        gpu::list_devices().empty() ? nullptr : std::make_unique<gpu::Device>(gpu::Choice{}, "");
+    print_lines("cameras (V4L2)", v4l2::describe_cameras(gpu.get(), *controls));
     print_lines("displays (DRM)", describe_displays());
     print_heaps();
     print_lines("encoders", media::describe_encoders());

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include <drm_fourcc.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <xf86drm.h>
 #include <xf86drmMode.h>
@@ -67,6 +68,9 @@ DumbBuffer::DumbBuffer(int fd, int width, int height) : fd_(fd), width_(width), 
       mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset)),
       bytes);
   if (!mapping_) undo("the mapping of a dumb buffer");
+  int exported = -1;
+  if (drmPrimeHandleToFD(fd, handle_, DRM_CLOEXEC | DRM_RDWR, &exported) == 0)
+    dma_buf_ = FileDescriptor(exported);
   fill(0);
 }
 

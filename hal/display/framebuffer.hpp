@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "hal/file_descriptor.hpp"
 #include "hal/memory/mapping.hpp"
 #include "hal/memory/surface.hpp"
 
@@ -48,11 +49,13 @@ class DumbBuffer {
   int width() const { return width_; }
   int height() const { return height_; }
   std::size_t bytes() const { return mapping_.bytes(); }
+  int dma_buf() const { return dma_buf_.get(); }  // −1 where the device does not export
   void fill(std::uint32_t colour) noexcept;
 
  private:
   int fd_, width_, height_, pitch_ = 0;
   std::uint32_t handle_ = 0;
+  FileDescriptor dma_buf_;
   Mapping mapping_;
   Framebuffer framebuffer_;
 };

@@ -82,7 +82,7 @@ void Screen::make_buffers(ScreenPainter& painter) {
   for (std::size_t i = 0; i < kBuffers; ++i) {
     buffers_[i] = std::make_unique<DumbBuffer>(fd(), found_.mode.hdisplay, found_.mode.vdisplay);
     const DumbBuffer& b = *buffers_[i];
-    canvases_[i] = painter.canvas({b.pixels(), b.pitch(), b.bytes()});
+    canvases_[i] = painter.canvas({b.pixels(), b.pitch(), b.bytes(), b.dma_buf()});
   }
 }
 

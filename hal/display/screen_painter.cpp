@@ -33,7 +33,8 @@ ScreenPainter::ScreenPainter(gpu::Device& device, ColourMatrix matrix, ColourRan
 }
 
 ScreenPainter::Canvas ScreenPainter::canvas(const ScreenMemory& memory) {
-  return {device_.adopt(reinterpret_cast<std::byte*>(memory.pixels), memory.bytes), memory.pitch};
+  return {device_.adopt(reinterpret_cast<std::byte*>(memory.pixels), memory.bytes, memory.dma_buf),
+          memory.pitch};
 }
 
 Status ScreenPainter::paint(const Surface& picture, const ScreenRectangle& place,
@@ -44,9 +45,9 @@ Status ScreenPainter::paint(const Surface& picture, const ScreenRectangle& place
   const cl_int4 layout{{l.width, l.height, l.pitch, static_cast<cl_int>(l.chroma_offset())}};
   const cl_int4 at{{place.x, place.y, place.width, place.height}};
   for (const Status s :
-       {gpu::set_argument(kernel, 0, picture.memory.buffer), gpu::set_value(kernel, 1, layout),
-        gpu::set_argument(kernel, 2, canvas.memory.buffer), gpu::set_value(kernel, 3, at),
-        gpu::set_value(kernel, 4, cl_int{canvas.pitch})})
+       {gpu::acquire(queue_, canvas.memory), gpu::set_argument(kernel, 0, picture.memory.buffer),
+        gpu::set_value(kernel, 1, layout), gpu::set_argument(kernel, 2, canvas.memory.buffer),
+        gpu::set_value(kernel, 3, at), gpu::set_value(kernel, 4, cl_int{canvas.pitch})})
     if (s != Status::ok) return s;
   const auto width = static_cast<std::size_t>(place.width);
   const auto height = static_cast<std::size_t>(place.height);
@@ -55,6 +56,10 @@ Status ScreenPainter::paint(const Surface& picture, const ScreenRectangle& place
   cl::Event done;
   if (const Status s = gpu::launch(queue_, kernel, global, nullptr, {}, &done); s != Status::ok)
     return s;
+  if (canvas.memory.hand_over)
+    if (const Status s = gpu::download(queue_, canvas.memory, canvas.memory.bytes, {}, &done);
+        s != Status::ok)
+      return s;
   if (!canvas.memory.apart) return gpu::wait(done);
   const std::size_t row = static_cast<std::size_t>(canvas.pitch) * sizeof(std::uint32_t);
   const std::size_t from = static_cast<std::size_t>(place.y) * row;

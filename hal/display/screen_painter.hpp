@@ -14,6 +14,7 @@ struct ScreenMemory {
   std::uint32_t* pixels = nullptr;
   int pitch = 0;  // pixels from one row to the next
   std::size_t bytes = 0;
+  int dma_buf = -1;  // the same memory, for a GPU that imports; the owner's
 };
 
 // Of NV12 to RGB, in 16.16 fixed point: luma offset and gain, red of Cr, green of Cb and of Cr, blue

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 #include <sys/mman.h>
 
@@ -70,6 +71,20 @@ int fitness(const Info& i, const Choice& choice) {
   return i.kind == Kind::gpu ? 2 : 1;
 }
 
+// Both commands, or none.
+HandOver hand_over_of(const cl::Device& device, const Info& info) {
+  if (!info.has("cl_khr_external_memory_dma_buf")) return {};
+  const auto platform = device.getInfo<CL_DEVICE_PLATFORM>();
+  const auto find = [&](const char* name) {
+    return clGetExtensionFunctionAddressForPlatform(platform, name);
+  };
+  const HandOver found{reinterpret_cast<clEnqueueAcquireExternalMemObjectsKHR_fn>(
+                           find("clEnqueueAcquireExternalMemObjectsKHR")),
+                       reinterpret_cast<clEnqueueReleaseExternalMemObjectsKHR_fn>(
+                           find("clEnqueueReleaseExternalMemObjectsKHR"))};
+  return found.acquire && found.release ? found : HandOver{};
+}
+
 std::string wanted(const Choice& c) {
   std::string s = c.kind == Kind::gpu ? "a GPU" : c.kind == Kind::cpu ? "a CPU" : "any device";
   if (!c.name.empty()) s += " named like '" + c.name + "'";
@@ -115,6 +130,7 @@ Device::Device(const Choice& choice, std::filesystem::path program_cache)
   device_ = *found;
   info_ = describe(device_);
   context_ = cl::Context(device_);
+  hand_over_ = hand_over_of(device_, info_);
   if (!cache_.empty()) std::filesystem::create_directories(cache_);
   log::info("gpu: {} ({}, driver {}, {} units, {} MiB)", info_.name, info_.platform, info_.driver,
             info_.compute_units, info_.global_bytes >> 20);
@@ -163,10 +179,33 @@ Memory Device::allocate(std::size_t bytes, Access access) try {
                            std::to_string(e.err()) + ")");
 }
 
-Memory Device::adopt(std::byte* host, std::size_t bytes) try {
+cl::Buffer Device::import(int dma_buf, std::size_t bytes, cl_int& error) const noexcept {
+  const cl_mem_properties properties[] = {CL_EXTERNAL_MEMORY_HANDLE_DMA_BUF_KHR,
+                                          static_cast<cl_mem_properties>(dma_buf), 0};
+  return cl::Buffer(clCreateBufferWithProperties(context_(), properties, CL_MEM_READ_WRITE, bytes,
+                                                 nullptr, &error));
+}
+
+bool Device::imports(int dma_buf, std::size_t bytes) const {
+  cl_int error = CL_SUCCESS;
+  return imports() && import(dma_buf, bytes, error)() && error == CL_SUCCESS;
+}
+
+Memory Device::adopt(std::byte* host, std::size_t bytes, int dma_buf) try {
   Memory m;
   m.host = host;
   m.bytes = bytes;
+  if (dma_buf >= 0 && imports()) {
+    cl_int error = CL_SUCCESS;
+    m.buffer = import(dma_buf, bytes, error);
+    if (error == CL_SUCCESS) {
+      m.hand_over = &hand_over_;
+      return m;
+    }
+    if (!std::exchange(told_import_, true))
+      log::warning("gpu: a DMA-buf of {} KiB is not imported ({}); its mapping is used",
+                   bytes >> 10, error);
+  }
   m.apart = !info_.host_memory;
   m.buffer = m.apart ? cl::Buffer(context_, CL_MEM_READ_WRITE, bytes)
                      : cl::Buffer(context_, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, bytes, host);

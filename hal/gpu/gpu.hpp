@@ -46,6 +46,13 @@ enum class Access {
   download,  // kernels write, the host reads
 };
 
+// Who has imported memory, kernels or others, is told to the driver by commands
+// (cl_khr_external_memory).
+struct HandOver {
+  clEnqueueAcquireExternalMemObjectsKHR_fn acquire = nullptr;
+  clEnqueueReleaseExternalMemObjectsKHR_fn release = nullptr;
+};
+
 // A buffer for kernels and, where Access says so, the host's view of it. On devices that work in
 // host memory both are the same bytes; on others `host` is memory of its own (pinned where the
 // driver gave it) that upload() and download() copy from and to. `host` is null for Access::device
@@ -55,7 +62,10 @@ struct Memory {
   cl::Buffer pinned;  // null where the driver did not give `host`
   std::byte* host = nullptr;
   std::size_t bytes = 0;
-  bool apart = false;  // `host` is not the buffer itself
+  bool apart = false;                   // `host` is not the buffer itself
+  const HandOver* hand_over = nullptr;  // the device's own, where the buffer is imported
+  // What one side wrote the other sees after upload() or download() only.
+  bool by_command() const { return apart || hand_over; }
 };
 
 // Every OpenCL device of the machine, in the order of their platforms. Set-up.
@@ -95,14 +105,20 @@ class Device {
   // Zero-filled, every page touched. Throws where the device has not enough.
   Memory allocate(std::size_t bytes, Access access);
   // The same over pages that somebody else owns, page-aligned, and that outlive it: of a heap, a
-  // camera. Does not touch them.
-  Memory adopt(std::byte* host, std::size_t bytes);
+  // camera. Does not touch them. With their DMA-buf, which stays the owner's, it is imported where
+  // the driver offers that and takes this one.
+  Memory adopt(std::byte* host, std::size_t bytes, int dma_buf = -1);
+  // The driver offers to import; and takes this one.
+  bool imports() const { return hand_over_.acquire != nullptr; }
+  bool imports(int dma_buf, std::size_t bytes) const;
   // A buffer with constant content (meshes, weights).
   cl::Buffer constant(const void* data, std::size_t bytes);
   // Bytes taken through allocate() and constant() so far.
   std::size_t allocated_bytes() const { return allocated_bytes_; }
 
  private:
+  cl::Buffer import(int dma_buf, std::size_t bytes, cl_int& error) const noexcept;
+
   Info info_;
   cl::Device device_;
   cl::Context context_;
@@ -113,6 +129,8 @@ class Device {
     std::size_t bytes;
   };
   std::vector<HostBlock> host_blocks_;  // released after every buffer over them
+  HandOver hand_over_;                  // empty: the driver does not import
+  bool told_import_ = false;
 };
 
 // --- steady state: submission threads only -------------------------------------------------------
@@ -145,6 +163,9 @@ Status upload(const cl::CommandQueue& queue, const Memory& memory, std::size_t b
 // Makes what kernels wrote visible to the host once `done` has completed.
 Status download(const cl::CommandQueue& queue, const Memory& memory, std::size_t bytes,
                 const Wait& wait, cl::Event* done) noexcept;
+// Kernels are to write memory that others had; upload() does it for memory that others wrote. A
+// command only where the memory is imported.
+Status acquire(const cl::CommandQueue& queue, const Memory& memory) noexcept;
 // Copies the first bytes of one buffer into another, on the device.
 Status copy(const cl::CommandQueue& queue, const Memory& from, const Memory& to, std::size_t bytes,
             const Wait& wait, cl::Event* done) noexcept;

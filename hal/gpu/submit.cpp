@@ -38,6 +38,9 @@ Status launch(const cl::CommandQueue& queue, const cl::Kernel& kernel, const Ran
 Status upload(const cl::CommandQueue& queue, const Memory& memory, std::size_t bytes,
               const Wait& wait, cl::Event* done) noexcept {
   Out out(done);
+  if (memory.hand_over)
+    return checked(memory.hand_over->acquire(queue(), 1, &memory.buffer(), wait.count(),
+                                             wait.data(), out.get()));
   if (!memory.apart)  // the same bytes: only an order is needed
     return checked(clEnqueueMarkerWithWaitList(queue(), wait.count(), wait.data(), out.get()));
   return checked(clEnqueueWriteBuffer(queue(), memory.buffer(), CL_FALSE, 0, bytes, memory.host,
@@ -47,10 +50,18 @@ Status upload(const cl::CommandQueue& queue, const Memory& memory, std::size_t b
 Status download(const cl::CommandQueue& queue, const Memory& memory, std::size_t bytes,
                 const Wait& wait, cl::Event* done) noexcept {
   Out out(done);
+  if (memory.hand_over)
+    return checked(memory.hand_over->release(queue(), 1, &memory.buffer(), wait.count(),
+                                             wait.data(), out.get()));
   if (!memory.apart)
     return checked(clEnqueueMarkerWithWaitList(queue(), wait.count(), wait.data(), out.get()));
   return checked(clEnqueueReadBuffer(queue(), memory.buffer(), CL_FALSE, 0, bytes, memory.host,
                                      wait.count(), wait.data(), out.get()));
+}
+
+Status acquire(const cl::CommandQueue& queue, const Memory& memory) noexcept {
+  if (!memory.hand_over) return Status::ok;
+  return checked(memory.hand_over->acquire(queue(), 1, &memory.buffer(), 0, nullptr, nullptr));
 }
 
 Status copy(const cl::CommandQueue& queue, const Memory& from, const Memory& to, std::size_t bytes,

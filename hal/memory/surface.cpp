@@ -36,7 +36,7 @@ std::unique_ptr<SurfacePool> make_surface_pool(gpu::Device& device, const Nv12La
     surface.layout = layout;
     if (heap) {
       surface.block = heap->allocate(layout.bytes());
-      surface.memory = device.adopt(surface.block.host.data(), layout.bytes());
+      surface.memory = device.adopt(surface.block.host.data(), layout.bytes(), surface.dma_buf());
     } else {
       surface.memory = device.allocate(layout.bytes(), access);
     }

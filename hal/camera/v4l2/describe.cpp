@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -42,50 +43,80 @@ Format current_format(const Device& device) {
   return format;
 }
 
-std::string door(bool open, const std::string& name, const std::string& why) {
-  return fmt::format("  [{}] {:<34} {}", open ? "x" : " ", name, why);
+constexpr const char* kStraight = "NV12 is written straight into the surface";
+
+// What one way of sharing memory comes to: shut with the cause, or open with what it gives.
+struct Trial {
+  bool open = false;
+  std::string why;
+};
+
+// A block that the camera writes into: kernels must be able to work in it too.
+Trial for_kernels(const gpu::Device* gpu, const HeapBlock& block) {
+  if (gpu && gpu->info().host_memory) return {true, kStraight};
+  if (gpu && gpu->imports(block.dma_buf.get(), block.host.bytes()))
+    return {true, fmt::format("{}, which the GPU imports", kStraight)};
+  return {false, "the camera does, but the GPU works in memory of its own and does not import"};
 }
 
-// Empty where the device takes a block of the heap; else why not.
-std::string import_refusal(const Device& device, const Format& format,
-                           const std::string& heap) try {
+Trial try_import(const Device& device, const Format& format, const gpu::Device* gpu,
+                 const std::string& heap) try {
+  if (format.buffers > 1) return {false, "its format has several buffers to a picture"};
   const HeapBlock block = open_heap(heap)->allocate(format.bytes[0]);
   Stream trial(device, format, Memory::dma_buf, 1);
   Target target;
   target.dma_buf = block.dma_buf.get();
   target.bytes = block.host.bytes();
-  const int error = trial.queue(0, &target);
-  return error == 0 ? "" : fmt::format("refused: {}", std::strerror(error));
+  if (const int error = trial.queue(0, &target))
+    return {false, fmt::format("refused: {}", std::strerror(error))};
+  return for_kernels(gpu, block);
 } catch (const std::runtime_error& e) {
-  return e.what();
+  return {false, e.what()};
 }
 
-std::string trial_of(const Device& device, const Format& format, Memory memory) try {
-  const Stream trial(device, format, memory, 1);
-  return {};
+Trial try_address(const Device& device, const Format& format, const gpu::Device* gpu) try {
+  const std::size_t bytes =
+      std::accumulate(format.bytes.begin(), format.bytes.end(), std::size_t{0},
+                      [](std::size_t sum, std::size_t b) { return sum + whole_pages(b); });
+  const HeapBlock block = open_heap("plain")->allocate(bytes);
+  Stream trial(device, format, Memory::user, 1);
+  Target target;
+  target.host = block.host.data();
+  target.bytes = block.host.bytes();
+  for (int b = 1; b < format.buffers; ++b)
+    target.offsets[b] = target.offsets[b - 1] + whole_pages(format.bytes[b - 1]);
+  if (const int error = trial.queue(0, &target))
+    return {false, fmt::format("refused: {}", std::strerror(error))};
+  return {true, gpu && gpu->info().host_memory ? kStraight
+                                               : "NV12 is written into pinned memory and uploaded"};
 } catch (const std::runtime_error& e) {
-  return e.what();
+  return {false, e.what()};
 }
 
-void add_doors(Lines& lines, const Device& device, bool host_memory) {
+Trial try_export(const Device& device, const Format& format, const gpu::Device* gpu) try {
+  const Stream trial(device, format, Memory::mmap, 1);
+  return for_kernels(gpu, trial.exported(0, 0));
+} catch (const std::runtime_error& e) {
+  return {false, e.what()};
+}
+
+Trial try_mapping(const Device& device, const Format& format) try {
+  const Stream trial(device, format, Memory::mmap, 1);
+  return {true, "other formats are converted from it by one kernel"};
+} catch (const std::runtime_error& e) {
+  return {false, e.what()};
+}
+
+void add_doors(Lines& lines, const Device& device, const gpu::Device* gpu) {
   const Format format = current_format(device);
-  for (const auto& heap : list_heaps()) {
-    if (heap == "plain") continue;
-    const auto refusal = format.buffers > 1 ? "its format has several buffers to a picture"
-                                            : import_refusal(device, format, heap);
-    lines.push_back(door(refusal.empty() && host_memory, "import of " + heap,
-                         !refusal.empty() ? refusal
-                         : host_memory    ? "NV12 is written straight into the surface"
-                                          : "taken, but the GPU works in memory of its own"));
-  }
-  const auto user = trial_of(device, format, Memory::user);
-  lines.push_back(door(user.empty(), "surface by its address",
-                       !user.empty() ? user
-                       : host_memory ? "NV12 is written straight into the surface"
-                                     : "NV12 is written into pinned memory and uploaded"));
-  const auto own = trial_of(device, format, Memory::mmap);
-  lines.push_back(door(own.empty(), "the device's own memory, mapped",
-                       own.empty() ? "other formats are converted from it by one kernel" : own));
+  const auto add = [&](const std::string& name, const Trial& t) {
+    lines.push_back(fmt::format("  [{}] {:<34} {}", t.open ? "x" : " ", name, t.why));
+  };
+  for (const auto& heap : list_heaps())
+    if (heap != "plain") add("import of " + heap, try_import(device, format, gpu, heap));
+  add("surface by its address", try_address(device, format, gpu));
+  add("export of the device's own memory", try_export(device, format, gpu));
+  add("the device's own memory, mapped", try_mapping(device, format));
 }
 
 void add_formats(Lines& lines, const Device& device) {
@@ -107,7 +138,7 @@ void add_controls(Lines& lines, const Device& device) {
 
 }  // namespace
 
-std::vector<std::string> describe_cameras(bool host_memory, bool controls) {
+std::vector<std::string> describe_cameras(const gpu::Device* gpu, bool controls) {
   Lines lines;
   for (const auto& info : list_devices()) {
     lines.push_back(info.bus.empty() ? fmt::format("{}  {}", info.node, info.refusal)
@@ -118,7 +149,7 @@ std::vector<std::string> describe_cameras(bool host_memory, bool controls) {
     try {
       const Device device(info.node);
       add_formats(lines, device);
-      add_doors(lines, device, host_memory);
+      add_doors(lines, device, gpu);
       if (controls) add_controls(lines, device);
     } catch (const std::runtime_error& e) {
       lines.push_back(fmt::format("  {}", e.what()));

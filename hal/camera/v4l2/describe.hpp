@@ -4,10 +4,13 @@
 #include <string>
 #include <vector>
 
+#include "hal/gpu/gpu.hpp"
+
 namespace gantry::v4l2 {
 
 // Lines about one camera after the other: where it is plugged in, formats, sizes and rates, which
-// memory it writes into, and, when asked, every control. `host_memory`: kernels work there.
-std::vector<std::string> describe_cameras(bool host_memory, bool controls);
+// memory it writes into that the kernels of `device` (null: none is there) can work in, and, when
+// asked, every control.
+std::vector<std::string> describe_cameras(const gpu::Device* device, bool controls);
 
 }  // namespace gantry::v4l2

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 
@@ -70,6 +71,22 @@ void Stream::map_buffers() {
       maps_[i][p] = {static_cast<std::byte*>(address), bytes};
     }
   }
+}
+
+HeapBlock Stream::exported(unsigned index, int buffer) const {
+  v4l2_exportbuffer e{};
+  e.type = device_.type();
+  e.index = index;
+  e.plane = static_cast<__u32>(buffer);
+  e.flags = O_RDWR | O_CLOEXEC;
+  device_.demand(VIDIOC_EXPBUF, &e, "does not export its buffers");
+  HeapBlock block;
+  block.dma_buf = FileDescriptor(e.fd);
+  const std::size_t size = bytes(index, buffer);
+  block.host = Mapping(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, e.fd, 0), size);
+  if (!block.host)
+    device_.refuse(fmt::format("its exported buffers cannot be mapped: {}", std::strerror(errno)));
+  return block;
 }
 
 void Stream::unmap_buffers() noexcept {

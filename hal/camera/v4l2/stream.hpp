@@ -8,6 +8,7 @@
 
 #include "hal/camera/v4l2/device.hpp"
 #include "hal/camera/v4l2/pixel_format.hpp"
+#include "hal/memory/heap.hpp"
 
 namespace gantry::v4l2 {
 
@@ -55,6 +56,9 @@ class Stream {
   // Memory::mmap: the bytes of a buffer, and how many there are.
   std::byte* host(unsigned index, int buffer) const { return maps_[index][buffer].address; }
   std::size_t bytes(unsigned index, int buffer) const { return maps_[index][buffer].bytes; }
+  // The same memory as a DMA-buf of its own (EXPBUF), mapped: it outlives the stream and the device.
+  // Throws std::runtime_error where the device does not export.
+  HeapBlock exported(unsigned index, int buffer) const;
 
   // 0, or the error number; neither allocates nor waits. `target` null: the device's own memory.
   int start() noexcept;

@@ -27,13 +27,6 @@ bool lies_like(const v4l2::Format& f, const Nv12Layout& layout) {
          f.bytes[0] <= layout.chroma_offset();
 }
 
-bool takes(const v4l2::Device& device, __u32 memory) {
-  v4l2_requestbuffers none{};
-  none.type = device.type();
-  none.memory = memory;
-  return device.call(VIDIOC_REQBUFS, &none) == 0;
-}
-
 }  // namespace
 
 V4l2Camera::V4l2Camera(gpu::Device& device, V4l2CameraConfig config)
@@ -42,7 +35,7 @@ V4l2Camera::V4l2Camera(gpu::Device& device, V4l2CameraConfig config)
   if (config_.width < kLeastSize)
     throw std::runtime_error(fmt::format("camera {}: {} pixels wide; {} at least", config_.name,
                                          config_.width, kLeastSize));
-  if (config_.heap != "auto") heap_ = open_heap(config_.heap);
+  if (config_.heap != "auto") heap_ = open_heap(config_.heap == "export" ? "plain" : config_.heap);
   try {
     session_ = std::make_unique<v4l2::Session>(session_config());
     prepare();
@@ -81,7 +74,7 @@ v4l2::SessionConfig V4l2Camera::session_config() const {
 void V4l2Camera::prepare() try {
   format_ = agreed(session_->format());
   door_ = choose_door();
-  if (door_ == Door::convert) converter_.emplace(device_, *format_, config_.matrix, config_.range);
+  if (door_ == Door::convert) make_converter();
   if (door_ == Door::decode)
     decoder_ =
         std::make_unique<v4l2::JpegDecoder>(config_.matrix, config_.range, format_->bytes[0]);
@@ -108,54 +101,101 @@ V4l2Camera::Door V4l2Camera::choose_door() {
   const bool same_colours = f.matrix == config_.matrix && f.range == config_.range;
   const bool nv12 = f.fourcc == V4L2_PIX_FMT_NV12 || f.fourcc == V4L2_PIX_FMT_NV12M;
   const bool lies = nv12 && lies_like(f, nv12_layout(f.width, f.height));
-  const bool own = device_.info().host_memory;
-  if (lies && same_colours && !session_config().emulated) {
-    if (own && f.buffers == 1) {
-      choose_heap();
-      if (heap_ && heap_->name() != "plain" && accepts(*heap_)) {
-        door_text_ = "the device writes into the surface, a DMA-buf of " + heap_->name();
-        return Door::import;
-      }
-    }
-    if ((!heap_ || heap_->name() == "plain" || f.buffers > 1) &&
-        takes(session_->device(), V4L2_MEMORY_USERPTR)) {
-      door_text_ = own ? "the device writes into the surface, by its address"
-                       : "the device writes into pinned memory, which is uploaded";
-      return Door::user;
-    }
-  }
+  if (lies && same_colours && !session_config().emulated)
+    if (const Door door = choose_direct_door(); door != Door::convert) return door;
   door_text_ = fmt::format("converted by one kernel: {}",
                            !nv12           ? "its format is not NV12"
                            : !same_colours ? "its colours are not the rig's"
                            : !lies         ? fmt::format("its rows are {} bytes, the surface's {}",
                                                          f.pitch[0], nv12_layout(f.width, f.height).pitch)
-                                           : "the device takes no memory of others");
+                                           : "no memory serves both the device and the kernels");
   return Door::convert;
 }
 
-// The first heap whose blocks the device takes.
-void V4l2Camera::choose_heap() {
-  if (heap_) {
-    if (config_.heap != "auto" && heap_->name() != "plain" && !accepts(*heap_))
-      session_->device().refuse("does not take memory of " + heap_->name());
-    return;
+V4l2Camera::Door V4l2Camera::choose_direct_door() {
+  const v4l2::Device& device = session_->device();
+  const bool one_buffer = format_->buffers == 1, free_choice = config_.heap == "auto";
+  const bool shares = config_.heap != "plain" && config_.heap != "export";
+  if (one_buffer && shares && choose_heap()) {
+    door_text_ = "the device writes into the surface, a DMA-buf of " + heap_->name();
+    return Door::import;
   }
+  if (one_buffer && shares && !free_choice)
+    device.refuse("does not take memory of " + heap_->name());
+  const auto plain = open_heap("plain");
+  if (config_.heap != "export" && (!heap_ || heap_->name() == "plain" || !one_buffer) &&
+      accepts(*plain, v4l2::Memory::user)) {
+    door_text_ = device_.info().host_memory
+                     ? "the device writes into the surface, by its address"
+                     : "the device writes into pinned memory, which is uploaded";
+    return Door::user;
+  }
+  if (choose_export()) return Door::exported;
+  if (config_.heap == "export") device.refuse("exports no memory that the kernels can work in");
+  return Door::convert;
+}
+
+bool V4l2Camera::choose_export() {
+  if (format_->buffers > 1 || config_.heap == "plain" || !exports()) return false;
+  if (!heap_) heap_ = open_heap("plain");  // where surfaces are until they move
+  door_text_ = "the surface lies in the device's own memory, exported as a DMA-buf";
+  return true;
+}
+
+// One block was taken when the door was chosen; another is not, as where memory must be in one piece
+// and the first was by chance.
+void V4l2Camera::fall_back() {
+  door_unfit_ = false;
+  door_ = choose_export() ? Door::exported : Door::convert;
+  if (door_ == Door::convert) {
+    make_converter();
+    door_text_ = "converted by one kernel: the device takes some of the surfaces, not all";
+  }
+  log::info("camera {}: {}", config_.name, door_text_);
+}
+
+void V4l2Camera::make_converter() {
+  converter_.emplace(device_, *format_, config_.matrix, config_.range);
+}
+
+// The first heap whose blocks the device takes; false: none.
+bool V4l2Camera::choose_heap() {
+  if (heap_) return accepts(*heap_, v4l2::Memory::dma_buf);
   for (const auto& name : list_heaps()) {
     if (name == "plain" || !test_heap(name).empty()) continue;
     auto heap = open_heap(name);
-    if (!accepts(*heap)) continue;
+    if (!accepts(*heap, v4l2::Memory::dma_buf)) continue;
     heap_ = std::move(heap);
-    return;
+    return true;
   }
+  return false;
 }
 
-bool V4l2Camera::accepts(Heap& heap) const try {
-  const HeapBlock block = heap.allocate(nv12_layout(format_->width, format_->height).bytes());
-  v4l2::Stream trial(session_->device(), *format_, v4l2::Memory::dma_buf, 1);
+bool V4l2Camera::works_in(const HeapBlock& block) const {
+  return device_.info().host_memory || device_.imports(block.dma_buf.get(), block.host.bytes());
+}
+
+bool V4l2Camera::accepts(Heap& heap, v4l2::Memory memory) const try {
+  const Nv12Layout layout = nv12_layout(format_->width, format_->height);
+  const HeapBlock block = heap.allocate(layout.bytes());
+  const bool by_descriptor = memory == v4l2::Memory::dma_buf;
+  if (by_descriptor && (!block.dma_buf || !works_in(block))) return false;
+  v4l2::Stream trial(session_->device(), *format_, memory, 1);
   v4l2::Target target;
   target.dma_buf = block.dma_buf.get();
+  target.host = block.host.data();
   target.bytes = block.host.bytes();
+  target.offsets[1] = layout.chroma_offset();
   return trial.queue(0, &target) == 0;
+} catch (const std::runtime_error&) {
+  return false;
+}
+
+bool V4l2Camera::exports() const try {
+  const v4l2::Stream trial(session_->device(), *format_, v4l2::Memory::mmap, 1);
+  const HeapBlock block = trial.exported(0, 0);
+  return block.host.bytes() >= nv12_layout(format_->width, format_->height).bytes() &&
+         works_in(block);
 } catch (const std::runtime_error&) {
   return false;
 }
@@ -179,6 +219,7 @@ bool V4l2Camera::open(SurfacePool& pool) noexcept try {
     if (now != *format_)
       session_->device().refuse(fmt::format("comes back with another format: {} {}x{}",
                                             v4l2::fourcc_text(now.fourcc), now.width, now.height));
+    if (door_unfit_) fall_back();
   }
   start(pool);
   return true;
@@ -195,12 +236,10 @@ void V4l2Camera::start(SurfacePool& pool) {
                                             : v4l2::Memory::mmap;
   const unsigned count = direct() ? std::min(pool.capacity(), v4l2::kMostBuffers) : kOwn;
   stream_ = std::make_unique<v4l2::Stream>(device, *format_, memory, count);
-  if (door_ == Door::convert)
-    for (unsigned i = 0; i < stream_->count(); ++i)
-      for (int b = 0; b < format_->buffers; ++b)
-        slots_[i].memory[b] = device_.adopt(stream_->host(i, b), stream_->bytes(i, b));
+  if (door_ == Door::convert) show_buffers_to_kernels();
+  if (door_ == Door::exported) move_free_surfaces(pool);
   for (unsigned i = 0; i < stream_->count(); ++i) slots_[i].waits = !direct();
-  int error = direct() ? feed(pool) : recycle();
+  int error = direct() ? blame_door(feed(pool)) : recycle();
   if (error != 0) device.refuse(fmt::format("does not take its buffers: {}", std::strerror(error)));
   if (error = stream_->start(); error != 0)
     device.refuse(fmt::format("does not start: {}", std::strerror(error)));
@@ -208,12 +247,52 @@ void V4l2Camera::start(SurfacePool& pool) {
   silent_since_ns_ = clock::now_ns();
 }
 
+void V4l2Camera::show_buffers_to_kernels() {
+  for (unsigned i = 0; i < stream_->count(); ++i)
+    for (int b = 0; b < format_->buffers; ++b) {
+      HeapBlock& block = slots_[i].block[b];
+      if (device_.imports() && !session_config().emulated) block = stream_->exported(i, b);
+      slots_[i].memory[b] =
+          device_.adopt(stream_->host(i, b), stream_->bytes(i, b), block.dma_buf.get());
+    }
+}
+
+void V4l2Camera::move_free_surfaces(SurfacePool& pool) {
+  homeless_.reserve(pool.capacity());
+  std::vector<SurfaceRef> free;
+  while (SurfaceRef surface = pool.acquire()) {
+    home_of(*surface);
+    free.push_back(std::move(surface));
+  }
+}
+
+// The device's buffer that the surface is in, and moves into where it is not yet; -1: none is left.
+// Its former memory goes, a former stream's exported one with it.
+int V4l2Camera::home_of(Surface& surface) {
+  for (unsigned i = 0; i < homes_; ++i)
+    if (slots_[i].home == surface.memory.host) return static_cast<int>(i);
+  if (homes_ == stream_->count()) return -1;
+  HeapBlock block = stream_->exported(homes_, 0);
+  surface.memory = device_.adopt(block.host.data(), surface.layout.bytes(), block.dma_buf.get());
+  surface.block = std::move(block);
+  slots_[homes_].home = surface.memory.host;
+  return static_cast<int>(homes_++);
+}
+
 void V4l2Camera::close() noexcept {
   for (Slot& slot : slots_) gpu::wait(slot.read);  // kernels still read the device's buffers
   for (Slot& slot : slots_) slot.memory = {};
   stream_.reset();
   for (Slot& slot : slots_) slot = Slot();
+  homes_ = 0;
+  homeless_.clear();
   session_.reset();
+}
+
+// The kernel's answer where a device cannot reach the memory that it was given.
+int V4l2Camera::blame_door(int error) noexcept {
+  if (error == EFAULT && door_ < Door::exported) door_unfit_ = true;
+  return error;
 }
 
 Status V4l2Camera::lose(const char* what, int error) noexcept {

@@ -47,7 +47,7 @@ Status V4l2Camera::capture(SurfacePool& pool, CameraFrame& out) noexcept {
   if (stopped_.load()) return Status::end;
   if (!stream_ && !open(pool)) return stopped_.load() ? Status::end : Status::lost;
   for (;;) {
-    const int refused = direct() ? feed(pool) : recycle();
+    const int refused = direct() ? blame_door(feed(pool)) : recycle();
     if (refused != 0) return lose("does not take a buffer", refused);
     switch (wait()) {
       case Wake::stopped:
@@ -89,15 +89,17 @@ V4l2Camera::Wake V4l2Camera::wait() noexcept {
   // A device that has no buffer can only be waited for: the pool or the kernels give one soon.
   const bool empty = stream_->queued() == 0;
   if (empty) silent_since_ns_ = clock::now_ns();
-  if (!empty && left_ns <= 0) {
+  const short asked = empty ? POLLPRI : POLLIN | POLLPRI;
+  pollfd fds[] = {{session_->device().fd(), asked, 0}, {stop_event_, POLLIN, 0}};
+  // This thread may have been held up for long: what came meanwhile is no silence.
+  const bool late = !empty && left_ns <= 0;
+  const int most_ms = late ? 0 : static_cast<int>(left_ns / clock::kMillisecond_ns) + 1;
+  const int ready = poll(empty ? fds + 1 : fds, empty ? 1 : 2, empty ? kNoBufferPoll_ms : most_ms);
+  if (stopped_.load()) return Wake::stopped;
+  if (late && ready <= 0) {
     lose("no picture any more", 0);
     return Wake::lost;
   }
-  const short asked = empty ? POLLPRI : POLLIN | POLLPRI;
-  pollfd fds[] = {{session_->device().fd(), asked, 0}, {stop_event_, POLLIN, 0}};
-  const auto most_ms = static_cast<int>(left_ns / clock::kMillisecond_ns) + 1;
-  const int ready = poll(empty ? fds + 1 : fds, empty ? 1 : 2, empty ? kNoBufferPoll_ms : most_ms);
-  if (stopped_.load()) return Wake::stopped;
   if (ready <= 0 || empty) return Wake::nothing;
   if (fds[0].revents & POLLPRI) {
     if (const char* fault = session_->fault()) {
@@ -108,27 +110,40 @@ V4l2Camera::Wake V4l2Camera::wait() noexcept {
   return fds[0].revents & (POLLIN | POLLERR | POLLHUP) ? Wake::picture : Wake::nothing;
 }
 
+// The same buffer number for the same surface, so that the device need not import it anew.
+unsigned V4l2Camera::number_of(const SurfaceRef& surface) const noexcept {
+  unsigned index = surface.index();
+  if (index < stream_->count() && !slots_[index].surface) return index;
+  index = 0;
+  while (slots_[index].surface) ++index;
+  return index;
+}
+
 // Direct doors: gives the device free surfaces, a few at a time.
-int V4l2Camera::feed(SurfacePool& pool) noexcept {
+int V4l2Camera::feed(SurfacePool& pool) noexcept try {
   while (stream_->queued() < std::min(kQueued, stream_->count())) {
     SurfaceRef surface = pool.acquire();
     if (!surface) return 0;
-    // The same buffer number for the same surface, so that the device need not import it anew.
-    unsigned index = surface.index();
-    if (index >= stream_->count() || slots_[index].surface) {
-      index = 0;
-      while (slots_[index].surface) ++index;
+    const bool exported = door_ == Door::exported;
+    const int index = exported ? home_of(*surface) : static_cast<int>(number_of(surface));
+    if (index < 0) {
+      homeless_.push_back(std::move(surface));
+      continue;
     }
     Slot& slot = slots_[index];
     slot.access.end();
     slot.surface = std::move(surface);
     const auto target = target_of(*slot.surface);
-    if (const int error = stream_->queue(index, &target)) {
+    const int error = stream_->queue(static_cast<unsigned>(index), exported ? nullptr : &target);
+    if (error != 0) {
       slot.surface.reset();
       return error;
     }
   }
   return 0;
+} catch (const std::exception& e) {  // a surface could not move
+  tell(e.what());
+  return ENOMEM;
 }
 
 // Other doors: gives the device back what kernels have read.
@@ -150,8 +165,8 @@ Status V4l2Camera::take_direct(const Dequeued& picture, CameraFrame& out) noexce
   out.ready = cl::Event();
   out.host_bytes_written = 0;
   const gpu::Memory& memory = out.surface->memory;
-  if (!memory.apart) return Status::ok;
-  out.host_bytes_written = out.surface->layout.bytes();
+  if (!memory.by_command()) return Status::ok;
+  out.host_bytes_written = memory.apart ? out.surface->layout.bytes() : 0;
   if (gpu::upload(queue_, memory, out.surface->layout.bytes(), {}, &out.ready) != Status::ok)
     return Status::device_lost;
   return gpu::flush(queue_);
@@ -172,16 +187,16 @@ Status V4l2Camera::take_copied(const Dequeued& picture, SurfacePool& pool,
       out.surface.reset();
       return Status::dropped;
     }
-    if (!surface.memory.apart) return Status::ok;
-    out.host_bytes_written += surface.layout.bytes();
+    if (!surface.memory.by_command()) return Status::ok;
+    out.host_bytes_written += surface.memory.apart ? surface.layout.bytes() : 0;
     if (gpu::upload(queue_, surface.memory, surface.layout.bytes(), {}, &out.ready) != Status::ok)
       return Status::device_lost;
     return gpu::flush(queue_);
   }
   for (int b = 0; b < format_->buffers; ++b) {
     const gpu::Memory& memory = slot.memory[b];
-    if (!memory.apart) continue;  // the queue is in order: the kernel comes after
-    out.host_bytes_written += memory.bytes;
+    if (!memory.by_command()) continue;  // the queue is in order: the kernel comes after
+    out.host_bytes_written += memory.apart ? memory.bytes : 0;
     if (gpu::upload(queue_, memory, memory.bytes, {}, nullptr) != Status::ok)
       return Status::device_lost;
   }
