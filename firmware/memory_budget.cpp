@@ -191,8 +191,9 @@ void MemoryBudget::check(const MemoryLimits& limits, std::span<const Setting> se
 
 bool lock_memory() noexcept {
   // What exists, not what comes: our own memory is all there, and with MCL_FUTURE a driver's
-  // allocation would fail where the limit is reached.
-  if (mlockall(MCL_CURRENT) == 0) return true;
+  // allocation would fail where the limit is reached. Not all of every library either: what is used
+  // of them stays, and bringing in the rest would take longer than much of the start.
+  if (mlockall(MCL_CURRENT | MCL_ONFAULT) == 0) return true;
   const int error = errno;
   rlimit limit{};
   getrlimit(RLIMIT_MEMLOCK, &limit);

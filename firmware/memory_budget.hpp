@@ -66,8 +66,8 @@ class MemoryBudget {
   std::vector<Item> items_;
 };
 
-// The end of set-up: keeps all pages of the process in memory, those that were not touched are now.
-// Best effort; where it is refused one log line says so. Returns whether it was done.
+// The end of set-up: keeps the pages of the process in memory once they were touched, as all of our
+// own are. Best effort; where it is refused one log line says so. Returns whether it was done.
 bool lock_memory() noexcept;
 
 // The most memory that the process ever held, bytes.

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hal/camera/sim_renderer.hpp"
 
+#include <cstring>
 #include <stdexcept>
-#include <vector>
 
 #include <fmt/format.h>
 
@@ -28,6 +28,10 @@ const SimMast& checked(const SimMast& mast) {
     throw std::invalid_argument(
         fmt::format("sim camera: mast height {} m; 1 to 50 are possible", mast.height));
   return mast;
+}
+
+void sent(Status status) {
+  if (status != Status::ok) throw std::runtime_error("sim camera: the device takes no memory");
 }
 
 }  // namespace
@@ -57,8 +61,8 @@ SimRenderer::SimRenderer(gpu::Device& device, const Rig& rig, const SimLook& loo
 void SimRenderer::allocate(gpu::Device& device) {
   mesh_nodes_ = (width() + SIM_MESH_STEP - 1) / SIM_MESH_STEP + 3;
   const std::size_t picture_bytes = nv12_layout(width(), height()).bytes();
-  mesh_ = device.allocate(mesh_bytes(), gpu::Access::device);
-  ground_ = device.allocate(sizeof(sim::SimGround), gpu::Access::device);
+  mesh_ = device.allocate(mesh_bytes(), gpu::Access::upload);
+  ground_ = device.allocate(sizeof(sim::SimGround), gpu::Access::upload);
   background_ = device.allocate(picture_bytes * sizeof(cl_ushort), gpu::Access::device);
   bind();
 }
@@ -82,18 +86,19 @@ void SimRenderer::stage(const Rig& rig, const SimLook& look, const SimMast& mast
 
 // Directions every few pixels, one node beyond each edge; w = 0 where the lens sees nothing.
 void SimRenderer::draw_mesh() {
-  std::vector<cl_float4> nodes(mesh_bytes() / sizeof(cl_float4));
-  const int rows = static_cast<int>(nodes.size()) / mesh_nodes_;
+  auto* nodes = reinterpret_cast<cl_float4*>(mesh_.host);
+  const int rows = static_cast<int>(mesh_bytes() / sizeof(cl_float4)) / mesh_nodes_;
   for (int j = 0; j < rows; ++j)
     for (int i = 0; i < mesh_nodes_; ++i) {
       const auto d = view_.direction({(i - 1.0) * SIM_MESH_STEP, (j - 1.0) * SIM_MESH_STEP});
-      cl_float4& node = nodes[static_cast<std::size_t>(j) * mesh_nodes_ + i];
+      cl_float4& node = nodes[j * mesh_nodes_ + i];
       node = {};
       if (d)
         node = {
             {static_cast<float>(d->x), static_cast<float>(d->y), static_cast<float>(d->z), 1.0f}};
     }
-  queue_.enqueueWriteBuffer(mesh_.buffer, CL_TRUE, 0, mesh_bytes(), nodes.data());
+  // No command that waits: another camera's background may be under way.
+  sent(gpu::upload(queue_, mesh_, mesh_bytes(), {}, nullptr));
 }
 
 void SimRenderer::draw_background() {
@@ -129,7 +134,8 @@ void SimRenderer::draw_background() {
   g.seed = sim_hash(config_.seed, 0, 0);
   g.samples = config_.samples;
   g.black = config_.black_background;
-  queue_.enqueueWriteBuffer(ground_.buffer, CL_TRUE, 0, sizeof g, &g);
+  std::memcpy(ground_.host, &g, sizeof g);
+  sent(gpu::upload(queue_, ground_, sizeof g, {}, nullptr));
 
   cl::Kernel background(program_, "sim_background");
   background.setArg(0, ground_.buffer);
