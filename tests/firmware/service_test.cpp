@@ -20,6 +20,14 @@ namespace gantry {
 namespace {
 
 constexpr int kStartAnew = 75;
+// From the end of a process to the next one's picture; systemd waits for half a second in between
+// (RestartSec).
+constexpr double kRestart_s = 0.5;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr double kPictureBack_s = 30;
+#else
+constexpr double kPictureBack_s = 3;
+#endif
 
 double seconds_since(std::int64_t instant_ns) {
   return 1e-9 * static_cast<double>(clock::now_ns() - instant_ns);
@@ -176,6 +184,10 @@ TEST(Service, AHungDeviceEndsTheRunWithWholeFilesAndAStatusOfItsOwn) {
   expect_in(log, "health: completion has made no progress");
   expect_in(log, "all files are complete");
   EXPECT_GT(pictures_in(folder.path() / "film.mp4"), 30);
+  Service again(folder.path(), config("", ""));
+  const auto back_s = again.hear("READY=1", 60);
+  ASSERT_TRUE(back_s) << again.log();
+  EXPECT_LT(kRestart_s + *back_s, kPictureBack_s);
 }
 
 TEST(Service, AStalledEncoderIsNamedAndTheOtherFileIsWhole) {
@@ -238,19 +250,19 @@ TEST(Service, TheJournalGetsLinesWithTheirPriority) {
 
 // Killed twenty times in the long form: what was filmed is there, and the picture comes back.
 TEST(Service, AfterSigkillTheFilmPlaysAndThePictureComesBack) {
-  const int times = std::getenv("GANTRY_LONG") ? 20 : 2;
+  const int times = std::getenv("GANTRY_LONG") ? 20 : 3;
   test::Folder folder;
   double slowest_s = 0;
   for (int i = 0; i < times; ++i) {
     Service service(folder.path(), config("", ""));
     ASSERT_TRUE(service.hear("READY=1", 60)) << service.log();
-    slowest_s = std::max(slowest_s, seconds_since(service.start_ns()));
+    if (i > 0) slowest_s = std::max(slowest_s, seconds_since(service.start_ns()));
     sleep_s(2.5);
     service.signal(SIGKILL);
     EXPECT_EQ(service.wait(), -1);
     EXPECT_GT(pictures_in(folder.path() / "film.mp4"), 20);
   }
-  RecordProperty("slowest_seconds_to_ready", std::to_string(slowest_s));
+  EXPECT_LT(kRestart_s + slowest_s, kPictureBack_s) << "with programs cached";
   std::printf("slowest start to picture: %.2f s\n", slowest_s);
 }
 

@@ -248,10 +248,15 @@ void V4l2Camera::start(SurfacePool& pool) {
 }
 
 void V4l2Camera::show_buffers_to_kernels() {
+  bool shares = device_.imports() && !session_config().emulated;
   for (unsigned i = 0; i < stream_->count(); ++i)
     for (int b = 0; b < format_->buffers; ++b) {
       HeapBlock& block = slots_[i].block[b];
-      if (device_.imports() && !session_config().emulated) block = stream_->exported(i, b);
+      try {
+        if (shares) block = stream_->exported(i, b);
+      } catch (const std::runtime_error&) {
+        shares = false;  // the mapping serves
+      }
       slots_[i].memory[b] =
           device_.adopt(stream_->host(i, b), stream_->bytes(i, b), block.dma_buf.get());
     }
