@@ -45,9 +45,10 @@ Status ScreenPainter::paint(const Surface& picture, const ScreenRectangle& place
   const cl_int4 layout{{l.width, l.height, l.pitch, static_cast<cl_int>(l.chroma_offset())}};
   const cl_int4 at{{place.x, place.y, place.width, place.height}};
   for (const Status s :
-       {gpu::acquire(queue_, canvas.memory), gpu::set_argument(kernel, 0, picture.memory.buffer),
-        gpu::set_value(kernel, 1, layout), gpu::set_argument(kernel, 2, canvas.memory.buffer),
-        gpu::set_value(kernel, 3, at), gpu::set_value(kernel, 4, cl_int{canvas.pitch})})
+       {gpu::acquire(queue_, canvas.memory), gpu::acquire(queue_, picture.memory),
+        gpu::set_argument(kernel, 0, picture.memory.buffer), gpu::set_value(kernel, 1, layout),
+        gpu::set_argument(kernel, 2, canvas.memory.buffer), gpu::set_value(kernel, 3, at),
+        gpu::set_value(kernel, 4, cl_int{canvas.pitch})})
     if (s != Status::ok) return s;
   const auto width = static_cast<std::size_t>(place.width);
   const auto height = static_cast<std::size_t>(place.height);
