@@ -227,5 +227,24 @@ TEST(CamerasGuest, TheSameCameraTwiceAndFilmingFastAreRefused) {
       << fast;
 }
 
+// The doors that are shown open are those that the cameras' own tests go through.
+TEST(CamerasGuest, TheDoctorNamesThemByTheirBusAndShowsTheirDoors) {
+  std::FILE* pipe = popen((std::string(GANTRY_BINARY) + " doctor 2>&1").c_str(), "r");
+  ASSERT_NE(pipe, nullptr);
+  std::string said;
+  for (char part[4096]; std::fgets(part, sizeof part, pipe);) said += part;
+  EXPECT_EQ(pclose(pipe), 0);
+  const bool imports = std::getenv("OPENCL_LAYERS") != nullptr;
+  for (const char* words :
+       {"device = \"platform:vivid-000\"  (vivid, vivid, /dev/video",
+        "device = \"platform:vivid-001\"  (vivid, vivid, /dev/video",
+        "[x] import of /dev/dma_heap/system     NV12 is written straight into the surface",
+        "[x] surface by its address             NV12 is written straight into the surface",
+        "[x] export of the device's own memory  NV12 is written straight into the surface",
+        "[x] the device's own memory, mapped", "[x] surfaces themselves on planes",
+        imports ? "[x] DMA-buf imported into OpenCL" : "[ ] DMA-buf imported into OpenCL"})
+    EXPECT_NE(said.find(words), std::string::npos) << words << "\n" << said;
+}
+
 }  // namespace
 }  // namespace gantry
