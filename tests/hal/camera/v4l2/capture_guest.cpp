@@ -187,12 +187,8 @@ TEST_F(CaptureGuest, HalfOfThePicturesDroppedAreCountedAsGaps) {
 
 // What consumers keep is not written again; what they give back is.
 TEST_F(CaptureGuest, AnEmptyPoolCostsPicturesThatAreSeenAsGapsAndNothingElse) {
-  for (const auto& [format, heap] :
-       {std::pair{"NV12", "auto"}, {"NV12", "export"}, {"YUYV", "auto"}}) {
-    SCOPED_TRACE(std::string(format) + " " + heap);
-    auto config = hdmi();
-    config.format = format;
-    config.heap = heap;
+  for (const auto& config : by_each_door()) {
+    SCOPED_TRACE(config.format + " " + config.heap);
     Line line(config, 6);
     std::vector<CameraFrame> kept(4);
     std::uint64_t first = 0, last = 0;

@@ -60,12 +60,8 @@ class InjectedGuest : public FaultsGuest, public testing::WithParamInterface<Fau
 
 // Twenty times over, at each kind of door; nothing stays open.
 TEST_P(InjectedGuest, IsLostOnceSaidOnceAndComesBack) {
-  for (const auto& [format, heap] :
-       {std::pair{"NV12", "auto"}, {"NV12", "export"}, {"YUYV", "auto"}}) {
-    SCOPED_TRACE(std::string(format) + " " + heap);
-    auto config = hdmi();
-    config.format = format;
-    config.heap = heap;
+  for (const auto& config : by_each_door()) {
+    SCOPED_TRACE(config.format + " " + config.heap);
     Line line(config);
     CameraFrame frame;
     ASSERT_EQ(line.capture(frame), Status::ok);

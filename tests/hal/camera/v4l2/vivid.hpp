@@ -72,6 +72,14 @@ class VividTest : public testing::Test {
     c.frames_per_second = 60;
     return c;
   }
+  // hdmi() by each kind of door.
+  static std::vector<V4l2CameraConfig> by_each_door() {
+    std::vector<V4l2CameraConfig> configs(3, hdmi());
+    for (auto& c : configs) c.format = "NV12";
+    configs[1].heap = "export";
+    configs[2].format = "YUYV";
+    return configs;
+  }
   struct Line {
     explicit Line(const V4l2CameraConfig& config, std::uint32_t surfaces = 12)
         : camera(std::make_unique<V4l2Camera>(gpu_device(), config)),
