@@ -23,6 +23,13 @@ constexpr std::int64_t kListenEvery_ns = 100 * clock::kMillisecond_ns;
 constexpr std::int64_t kLookEvery_ns = 500 * clock::kMillisecond_ns;
 constexpr std::uint32_t kInk = 0xffd8d8d8, kGround = 0xff141414;
 
+// Kernels that work through the processor's caches leave pixels there; many displays do not look
+// into them. A GPU that imported the surface has handed it over.
+void write_back(const SurfaceRef& picture) noexcept {
+  if (!picture || picture->memory.hand_over) return;
+  const HostAccess written(picture->dma_buf(), HostAccess::Kind::write);
+}
+
 }  // namespace
 
 KmsDisplay::KmsDisplay(const DisplayConfig& config, const kms::ScreenSources& sources,
@@ -102,6 +109,8 @@ Status KmsDisplay::prepare(ScreenPicture&& picture) noexcept {
   has_prepared_ = false;
   prepared_ = {};
   if (screen_->door() != kms::Screen::Door::conversion) {
+    write_back(picture.view);
+    write_back(picture.panorama);
     prepared_.scene = screen_->scene_of(picture);
     prepared_.held = std::move(picture);
   } else {

@@ -1,5 +1,6 @@
 // The KMS display on real kernel drivers: pixels on the screen, flips, plugging, masters, refusals.
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdarg>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -7,6 +8,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/dma-buf.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,6 +16,23 @@
 #include "hal/display/kms_display.hpp"
 #include "tests/hal/display/scanout.hpp"
 #include "tests/hal/display/screen_grab.hpp"
+
+namespace {
+int synchronised[2] = {};  // DMA-bufs: turns of the processor to write begun and ended
+}
+
+// In place of the C library's: counts.
+extern "C" int ioctl(int fd, unsigned long request, ...) {
+  va_list rest;
+  va_start(rest, request);
+  void* argument = va_arg(rest, void*);
+  va_end(rest);
+  if (request == DMA_BUF_IOCTL_SYNC) {
+    const auto flags = static_cast<dma_buf_sync*>(argument)->flags;
+    if (flags & DMA_BUF_SYNC_WRITE) ++synchronised[(flags & DMA_BUF_SYNC_END) != 0];
+  }
+  return static_cast<int>(syscall(SYS_ioctl, fd, request, argument));
+}
 
 namespace gantry {
 namespace {
@@ -94,6 +113,18 @@ TEST_F(KmsGuest, ShowsAViewsOwnMemoryOnANv12Plane) {
   EXPECT_EQ(display->screen()->door(), kms::Screen::Door::plane) << display->description();
   show(*display, {bars(*views), {}});
   expect_bars(grab_screen(display->screen()->fd()), {0, 0, kWidth, kHeight});
+}
+
+// The display reads memory, not the processor's caches; a GPU that imports hands over by itself.
+TEST_F(KmsGuest, WritesAViewsCachesBackBeforeItIsScannedOut) {
+  const auto views = make_pool(kWidth, kHeight, true);
+  auto display = make_display(*views);
+  ASSERT_EQ(display->open(), Status::ok) << display->problem();
+  const int begun = synchronised[0], ended = synchronised[1];
+  for (int i = 0; i < 3; ++i) show(*display, {bars(*views), {}});
+  const int each = device().imports() ? 0 : 1;
+  EXPECT_EQ(synchronised[0] - begun, 3 * each);
+  EXPECT_EQ(synchronised[1] - ended, 3 * each);
 }
 
 TEST_F(KmsGuest, PaintsIntoXrgbWhereAPlaneCannotTakeTheView) {
