@@ -185,6 +185,35 @@ TEST(CamerasGuest, OneOfTwoIsEnoughWhereTheConfigurationSaysSo) {
       << refused;
 }
 
+// Their nodes are links that come later.
+TEST(CamerasGuest, WithoutAnyASlateIsShownAndTheFilmBeginsWhenTheyArePluggedIn) {
+  test::Folder folder;
+  const auto left = folder.path() / "left", right = folder.path() / "right";
+  const Config config =
+      parse_config(text("duration = 9\ndelay = 0.5", camera("left", left.c_str(), "", 10) +
+                                                         camera("right", right.c_str(), "", 10)),
+                   folder.path() / "film.toml");
+  Appliance appliance(config);
+  appliance.start();
+  const auto start_ns = clock::now_ns();
+  const Telemetry& t = appliance.telemetry();
+  std::uint64_t slates = 0;
+  while (!appliance.ended()) {
+    clock::sleep_until_ns(clock::now_ns() + 100 * clock::kMillisecond_ns);
+    if (slates > 0 || clock::now_ns() - start_ns < 3 * clock::kSecond_ns) continue;
+    slates = t.slates.read();
+    EXPECT_GT(slates, 20u);
+    EXPECT_EQ(t.presented.read(), 0u);
+    std::filesystem::create_symlink(v4l2::find_node(test::kSinglePlanar), left);
+    std::filesystem::create_symlink(v4l2::find_node(test::kMultiPlanar), right);
+  }
+  appliance.finish();
+  const RunReport r = appliance.report();
+  test::expect_sums(r);
+  for (const auto& c : r.cameras) EXPECT_GT(c.captured, 20u) << c.name;  // of 60; a try every 4 s
+  EXPECT_GT(r.presented, 20u);
+}
+
 // vivid's automatic gain changes every second.
 TEST(CamerasGuest, OneCameraDecidesOnTheExposureOfBoth) {
   test::Folder folder;
