@@ -121,7 +121,10 @@ V4l2Camera::Door V4l2Camera::choose_direct_door() {
     return Door::import;
   }
   if (one_buffer && shares && !free_choice)
-    device.refuse("does not take memory of " + heap_->name());
+    device.refuse(
+        fmt::format("it and the kernels of {} cannot both work in memory of {}; \"auto\" finds "
+                    "what they can",
+                    device_.info().name, heap_->name()));
   const auto plain = open_heap("plain");
   if (config_.heap != "export" && (!heap_ || heap_->name() == "plain" || !one_buffer) &&
       accepts(*plain, v4l2::Memory::user)) {

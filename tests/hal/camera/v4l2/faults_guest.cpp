@@ -11,7 +11,8 @@
 
 namespace {
 int buffers_taken = -1;  // of others' memory, before the device refuses; -1: as it likes
-}
+bool exports = true;
+}  // namespace
 
 // In place of the C library's: a device that can reach some of the memory that it is given.
 extern "C" int ioctl(int fd, unsigned long request, ...) {
@@ -19,6 +20,10 @@ extern "C" int ioctl(int fd, unsigned long request, ...) {
   va_start(rest, request);
   void* argument = va_arg(rest, void*);
   va_end(rest);
+  if (request == VIDIOC_EXPBUF && !exports) {
+    errno = ENOTTY;
+    return -1;
+  }
   if (request == VIDIOC_QBUF && buffers_taken >= 0 &&
       static_cast<v4l2_buffer*>(argument)->memory != V4L2_MEMORY_MMAP && buffers_taken-- == 0) {
     buffers_taken = 0;
@@ -154,6 +159,24 @@ TEST_F(FaultsGuest, ADeviceThatTakesSomeSurfacesAloneIsServedAnotherWay) {
       const auto text = test::logged();
       EXPECT_EQ(lines_with(text, "Bad address"), 1) << text;
     }
+  }
+}
+
+TEST_F(FaultsGuest, AHeapThatWasAskedForAndDoesNotServeIsRefused) {
+  auto config = hdmi();
+  for (const char* heap : {"system", "export"}) {
+    config.heap = heap;
+    buffers_taken = 0;
+    exports = false;
+    const auto text = test::refusal([&] { V4l2Camera(gpu_device(), config); });
+    buffers_taken = -1;
+    exports = true;
+    EXPECT_TRUE(text.starts_with("camera left: /dev/video")) << text;
+    EXPECT_NE(text.find(std::string(heap) == "system"
+                            ? "cannot both work in memory of /dev/dma_heap/system"
+                            : "exports no memory that the kernels can work in"),
+              std::string::npos)
+        << text;
   }
 }
 
