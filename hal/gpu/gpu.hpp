@@ -130,7 +130,7 @@ class Device {
   };
   std::vector<HostBlock> host_blocks_;  // released after every buffer over them
   HandOver hand_over_;                  // empty: the driver does not import
-  bool told_import_ = false;
+  bool told_import_ = false, told_compiling_ = false;
 };
 
 // --- steady state: submission threads only -------------------------------------------------------

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+#include <utility>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -93,6 +94,11 @@ cl::Program Device::build(std::string_view family, std::string_view source,
       }
     }
   }
+  // A box without a picture yet says why.
+  if (!std::exchange(told_compiling_, true))
+    log::info("gpu: compiles kernels, which takes a while; {}",
+              cache_.empty() ? "at every start, for want of a program cache"
+                             : "later starts load them from " + cache_.string());
   cl::Program program(context_, std::string(source));
   try {
     program.build({device_}, options.c_str());
