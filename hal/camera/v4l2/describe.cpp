@@ -13,7 +13,7 @@
 #include "hal/camera/v4l2/device.hpp"
 #include "hal/camera/v4l2/offer.hpp"
 #include "hal/camera/v4l2/pixel_format.hpp"
-#include "hal/camera/v4l2/stream.hpp"
+#include "hal/camera/v4l2/trial.hpp"
 #include "hal/memory/heap.hpp"
 
 namespace gantry::v4l2 {
@@ -63,11 +63,7 @@ Trial try_import(const Device& device, const Format& format, const gpu::Device* 
                  const std::string& heap) try {
   if (format.buffers > 1) return {false, "its format has several buffers to a picture"};
   const HeapBlock block = open_heap(heap)->allocate(format.bytes[0]);
-  Stream trial(device, format, Memory::dma_buf, 1);
-  Target target;
-  target.dma_buf = block.dma_buf.get();
-  target.bytes = block.host.bytes();
-  if (const int error = trial.queue(0, &target))
+  if (const int error = try_block(device, format, Memory::dma_buf, block))
     return {false, fmt::format("refused: {}", std::strerror(error))};
   return for_kernels(gpu, block);
 } catch (const std::runtime_error& e) {
@@ -79,13 +75,10 @@ Trial try_address(const Device& device, const Format& format, const gpu::Device*
       std::accumulate(format.bytes.begin(), format.bytes.end(), std::size_t{0},
                       [](std::size_t sum, std::size_t b) { return sum + whole_pages(b); });
   const HeapBlock block = open_heap("plain")->allocate(bytes);
-  Stream trial(device, format, Memory::user, 1);
-  Target target;
-  target.host = block.host.data();
-  target.bytes = block.host.bytes();
+  std::array<std::size_t, kMostPlanes> offsets{};
   for (int b = 1; b < format.buffers; ++b)
-    target.offsets[b] = target.offsets[b - 1] + whole_pages(format.bytes[b - 1]);
-  if (const int error = trial.queue(0, &target))
+    offsets[b] = offsets[b - 1] + whole_pages(format.bytes[b - 1]);
+  if (const int error = try_block(device, format, Memory::user, block, offsets))
     return {false, fmt::format("refused: {}", std::strerror(error))};
   return {true, gpu && gpu->info().host_memory ? kStraight
                                                : "NV12 is written into pinned memory and uploaded"};
@@ -93,9 +86,8 @@ Trial try_address(const Device& device, const Format& format, const gpu::Device*
   return {false, e.what()};
 }
 
-Trial try_export(const Device& device, const Format& format, const gpu::Device* gpu) try {
-  const Stream trial(device, format, Memory::mmap, 1);
-  return for_kernels(gpu, trial.exported(0, 0));
+Trial try_exported(const Device& device, const Format& format, const gpu::Device* gpu) try {
+  return for_kernels(gpu, try_export(device, format));
 } catch (const std::runtime_error& e) {
   return {false, e.what()};
 }
@@ -115,7 +107,7 @@ void add_doors(Lines& lines, const Device& device, const gpu::Device* gpu) {
   for (const auto& heap : list_heaps())
     if (heap != "plain") add("import of " + heap, try_import(device, format, gpu, heap));
   add("surface by its address", try_address(device, format, gpu));
-  add("export of the device's own memory", try_export(device, format, gpu));
+  add("export of the device's own memory", try_exported(device, format, gpu));
   add("the device's own memory, mapped", try_mapping(device, format));
 }
 

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <sys/eventfd.h>
 
+#include "hal/camera/v4l2/trial.hpp"
 #include "hal/clock/clock.hpp"
 #include "hal/log/log.hpp"
 
@@ -183,20 +184,14 @@ bool V4l2Camera::accepts(Heap& heap, v4l2::Memory memory) const try {
   const HeapBlock block = heap.allocate(layout.bytes());
   const bool by_descriptor = memory == v4l2::Memory::dma_buf;
   if (by_descriptor && (!block.dma_buf || !works_in(block))) return false;
-  v4l2::Stream trial(session_->device(), *format_, memory, 1);
-  v4l2::Target target;
-  target.dma_buf = block.dma_buf.get();
-  target.host = block.host.data();
-  target.bytes = block.host.bytes();
-  target.offsets[1] = layout.chroma_offset();
-  return trial.queue(0, &target) == 0;
+  return v4l2::try_block(session_->device(), *format_, memory, block,
+                         {0, layout.chroma_offset()}) == 0;
 } catch (const std::runtime_error&) {
   return false;
 }
 
 bool V4l2Camera::exports() const try {
-  const v4l2::Stream trial(session_->device(), *format_, v4l2::Memory::mmap, 1);
-  const HeapBlock block = trial.exported(0, 0);
+  const HeapBlock block = v4l2::try_export(session_->device(), *format_);
   return block.host.bytes() >= nv12_layout(format_->width, format_->height).bytes() &&
          works_in(block);
 } catch (const std::runtime_error&) {

@@ -33,6 +33,14 @@ void CL_CALLBACK forget(cl_mem memory, void* data) {
     imports.erase(found);
 }
 
+template <typename T>
+cl_int answer(const T* value, std::size_t bytes, std::size_t size, void* out, std::size_t* needed) {
+  if (needed) *needed = bytes;
+  if (out && size < bytes) return CL_INVALID_VALUE;
+  if (out) std::memcpy(out, value, bytes);
+  return CL_SUCCESS;
+}
+
 cl_int CL_API_CALL device_info(cl_device_id device, cl_device_info what, std::size_t size,
                                void* value, std::size_t* needed) {
   if (what != CL_DEVICE_EXTENSIONS) return below.clGetDeviceInfo(device, what, size, value, needed);
@@ -41,11 +49,7 @@ cl_int CL_API_CALL device_info(cl_device_id device, cl_device_info what, std::si
   std::string text(length, '\0');
   below.clGetDeviceInfo(device, what, length, text.data(), nullptr);
   text = std::string(text.c_str()) + " cl_khr_external_memory cl_khr_external_memory_dma_buf";
-  if (needed) *needed = text.size() + 1;
-  if (!value) return CL_SUCCESS;
-  if (size < text.size() + 1) return CL_INVALID_VALUE;
-  std::memcpy(value, text.c_str(), text.size() + 1);
-  return CL_SUCCESS;
+  return answer(text.c_str(), text.size() + 1, size, value, needed);
 }
 
 cl_mem CL_API_CALL create_buffer(cl_context context, const cl_mem_properties* properties,
@@ -98,14 +102,6 @@ void* CL_API_CALL extension(cl_platform_id platform, const char* name) {
   if (!std::strcmp(name, "clEnqueueReleaseExternalMemObjectsKHR"))
     return reinterpret_cast<void*>(release);
   return below.clGetExtensionFunctionAddressForPlatform(platform, name);
-}
-
-template <typename T>
-cl_int answer(const T* value, std::size_t bytes, std::size_t size, void* out, std::size_t* needed) {
-  if (needed) *needed = bytes;
-  if (out && size < bytes) return CL_INVALID_VALUE;
-  if (out) std::memcpy(out, value, bytes);
-  return CL_SUCCESS;
 }
 
 }  // namespace
